@@ -1,0 +1,239 @@
+"""The one decision: a total function of an order, an account and a time."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from riskguard.core.account import Account
+from riskguard.core.direction import Direction
+from riskguard.core.facts import Facts
+from riskguard.core.limits import ON_BREACH, Ask, Limit, Plan
+from riskguard.core.money import to_text
+from riskguard.core.order import Order
+from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
+from riskguard.errors import PermitNotSendableError
+
+
+class Sendable(Protocol):
+    """What an approved order holds: the reservation, and the way to the wire (`services.permits.Permit`)."""
+
+    @property
+    def approved_order(self) -> Any: ...
+
+    def sending(self) -> Any: ...
+
+    def release(self) -> None: ...
+
+
+class Decision:
+    """
+    The answer to one order. `approved` is the only yes; everything else says why not.
+
+    Attributes:
+        approved: May be sent, through `permit.sending()`.
+        recorded: On disk. A refusal with False is in the spool file and is adopted later.
+        rejects: Every refusal, weightiest first; empty when approved.
+        shadow_rejects: What limits in shadow mode would have refused; not enforced.
+        direction: REDUCING, INCREASING, FLIP …, computed from the book.
+        cancel_first: Protective orders that must be gone before this exit is sent.
+        sequence: Place in the account's journal; None when not recorded, or a repeat.
+        repeat_of: Id of the violation this refusal repeats (written less than 1 s before).
+        permit: The reservation; only an approved order has one.
+    """
+
+    __slots__ = (
+        "adjusted_to",
+        "approved",
+        "cancel_first",
+        "decided_at_us",
+        "direction",
+        "facts",
+        "limits_digest",
+        "order",
+        "permit",
+        "recorded",
+        "rejects",
+        "repeat_of",
+        "sequence",
+        "shadow_rejects",
+    )
+
+    def __init__(
+        self,
+        order: Order,
+        rejects: tuple[Reject, ...],
+        decided_at_us: int,
+        facts: Facts | None = None,
+        limits_digest: str = "",
+        shadow_rejects: tuple[Reject, ...] = (),
+    ) -> None:
+        self.order = order
+        self.rejects = rejects
+        self.approved = not rejects
+        self.shadow_rejects = shadow_rejects
+        self.decided_at_us = decided_at_us
+        self.facts = facts
+        self.limits_digest = limits_digest
+        self.adjusted_to: Order | None = None
+        if facts is None:
+            self.direction: Direction | None = None
+            self.cancel_first: tuple[str, ...] = ()
+        else:
+            self.direction = facts.direction
+            self.cancel_first = facts.cancel_first
+        self.recorded = False
+        self.sequence: int | None = None
+        self.repeat_of: int | None = None
+        self.permit: Sendable | None = None
+
+    @property
+    def client_order_id(self) -> str | None:
+        return self.order.client_order_id
+
+    @property
+    def approved_order(self) -> Any:
+        """The object a broker adapter accepts. Raises PermitNotSendableError unless approved."""
+        if not self.approved or self.permit is None:
+            raise PermitNotSendableError(str(self.client_order_id), "it was refused: " + self.explain())
+        return self.permit.approved_order
+
+    def explain(self) -> str:
+        """Return the whole answer in plain words, one line per reason."""
+        if self.approved:
+            said = f"approved as {self.direction.value if self.direction else 'unknown'}"
+            if self.adjusted_to is not None:
+                said += f", adjusted to {self.adjusted_to!r}"
+            return said
+        return "\n".join(f"{each.code.value}: {each.message}" for each in self.rejects)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON-ready data: the stable document of `riskguard check --json`."""
+        return {
+            "account": self.order.account,
+            "client_order_id": self.client_order_id,
+            "approved": self.approved,
+            "recorded": self.recorded,
+            "sequence": self.sequence,
+            "repeat_of": self.repeat_of,
+            "decided_at_us": self.decided_at_us,
+            "direction": self.direction.value if self.direction else None,
+            "cancel_first": list(self.cancel_first),
+            "adjusted_to": self.adjusted_to.arguments() if self.adjusted_to is not None else None,
+            "limits_digest": self.limits_digest,
+            "rejects": [each.as_dict() for each in self.rejects],
+            "shadow_rejects": [each.as_dict() for each in self.shadow_rejects],
+        }
+
+    def __repr__(self) -> str:
+        said = "approved" if self.approved else "refused " + ", ".join(each.code.value for each in self.rejects)
+        return f"<Decision {self.client_order_id}: {said}>"
+
+
+def decide(order: Order, account: Account, now_us: int, emergency_by: str = "") -> Decision:
+    """
+    Ask every limit in scope and keep every refusal.
+
+    Total: the same values give the same answer, on any machine, at any time. No mandatory limit is a
+    refusal, never a free pass. *emergency_by* names the person behind an exit from a halted account.
+    """
+    facts = Facts.of(order, account, now_us, emergency_by)
+    instrument = facts.instrument
+    return judge(facts, account.limits.plan(order, "" if instrument is None else instrument.underlying))
+
+
+def judge(facts: Facts, plan: Plan) -> Decision:
+    """Decide on *facts* alone: what `decide` does live and what replay does years later."""
+    asks = plan.exits if facts.reducing else plan.every
+    found: list[tuple[Reject, Limit]] = []
+    try:
+        for run, params, limit in asks:
+            reject = run(facts, params)
+            if reject is not None:
+                found.append((reject, limit))
+    except Exception:
+        found = _one_by_one(facts, asks)
+    if not found and not plan.missing:
+        decision = Decision(facts.order, (), facts.now_us, facts, plan.digest)
+        if facts.reducing:
+            decision.adjusted_to = _passive_to_tick(facts)
+        return decision
+    return _refuse(facts, plan, found)
+
+
+def _one_by_one(facts: Facts, asks: tuple[Ask, ...]) -> list[tuple[Reject, Limit]]:
+    """Ask again, each on its own: a check that breaks refuses orders that add risk, and only speaks for itself."""
+    found: list[tuple[Reject, Limit]] = []
+    for run, params, limit in asks:
+        try:
+            reject = run(facts, params)
+        except Exception as e:
+            if facts.reducing and limit.check.name != "trading_state":
+                continue
+            reject = Reject(
+                RejectCode.CHECK_BROKEN,
+                detail=f"check `{limit.check.name}` broke: {type(e).__name__}: {e}"[:200],
+                hint="its limit cannot be judged; orders that reduce still pass",
+            )
+        if reject is not None:
+            found.append((reject, limit))
+    return found
+
+
+def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Decision:
+    """Sort what was found into enforced and shadow; a shadow finding alone approves."""
+    enforced: list[Reject] = []
+    shadow: list[Reject] = []
+    for reject, limit in found:
+        reject.check = limit.check.name
+        reject.limit_id = limit.id
+        reject.scope = str(limit.scope)
+        reject.row_id = limit.row_id
+        (shadow if limit.mode == "shadow" or limit.on_breach == "warn" else enforced).append(reject)
+    if plan.missing and not facts.reducing:
+        enforced.append(
+            Reject(
+                RejectCode.LIMITS_NOT_CONFIGURED,
+                detail=f"no limit for {', '.join(plan.missing)}",
+                hint="write them with `riskguard limits apply`, or `riskguard init` for the defaults",
+            )
+        )
+    enforced.sort(key=lambda reject: PRECEDENCE[reject.code])
+    decision = Decision(
+        facts.order,
+        tuple(enforced),
+        facts.now_us,
+        facts,
+        plan.digest,
+        tuple(shadow),
+    )
+    if decision.approved and facts.reducing:
+        decision.adjusted_to = _passive_to_tick(facts)
+    return decision
+
+
+def breach_of(decision: Decision, plan: Plan) -> Limit | None:
+    """Return the enforced limit whose action goes furthest beyond refusing, or None."""
+    by_id = {ask.limit.id: ask.limit for ask in plan.every}
+    limits = [by_id[each.limit_id] for each in decision.rejects if each.limit_id in by_id]
+    severe = [limit for limit in limits if ON_BREACH.index(limit.on_breach) > ON_BREACH.index("reject")]
+    return max(severe, key=lambda limit: ON_BREACH.index(limit.on_breach), default=None)
+
+
+def _passive_to_tick(facts: Facts) -> Order | None:
+    """
+    Return an exit with its prices moved to the tick on the passive side, or None where they fit already.
+
+    An exit is not refused for a price a paisa off; passive (a buy down, a sell up) so that it never pays more.
+    """
+    order, instrument = facts.order, facts.instrument
+    tick_e4 = 0 if instrument is None else instrument.tick_e4
+    if tick_e4 <= 0:
+        return None
+    changes = {}
+    for field, price_e4 in (("price", order.price_e4), ("trigger_price", order.trigger_price_e4)):
+        if price_e4 is not None and price_e4 % tick_e4:
+            down_e4 = price_e4 - price_e4 % tick_e4
+            moved_e4 = down_e4 if order.sign > 0 and down_e4 > 0 else down_e4 + tick_e4
+            changes[field] = to_text(moved_e4)
+    return order.replaced(**changes) if changes else None
+

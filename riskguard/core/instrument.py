@@ -1,0 +1,65 @@
+"""What the instrument master says of one contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from riskguard.core.terms import CASH_SEGMENTS
+
+DERIVATIVE_KINDS = frozenset({"FUTIDX", "FUTSTK", "OPTIDX", "OPTSTK", "FUTCUR", "OPTCUR", "FUTCOM", "OPTFUT"})
+LOT_QUOTED_SEGMENTS = frozenset({"MCX_COMM"})
+"""Segments whose order quantity is lots, so that a rupee value needs the contract multiplier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """
+    One contract. Prices in 1/10000 rupee; `multiplier` is rupees per unit of quantity and point of price,
+    None where a table must say it and none does (never taken as 1).
+    """
+
+    exchange_segment: str
+    security_id: str
+    symbol: str
+    kind: str = "EQUITY"
+    lot_size: int = 1
+    tick_e4: int = 500
+    multiplier: int | None = 1
+    freeze_quantity: int | None = None
+    underlying: str = ""
+    expiry: str = ""  # ISO date, "" for none
+    strike_e4: int | None = None
+    option_type: str = ""  # CE, PE or ""
+    lower_band_e4: int | None = None
+    upper_band_e4: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Segment and security id: Dhan's ids are unique only within a segment."""
+        return (self.exchange_segment, self.security_id)
+
+    @property
+    def is_option(self) -> bool:
+        return self.option_type != ""
+
+
+def default_multiplier(exchange_segment: str, kind: str) -> int | None:
+    """
+    Return rupees per unit and point where the segment's own quantity already holds it, else None.
+
+    Shares count one by one and NSE/BSE F&O quantities are contract units: 1. MCX counts lots and currency
+    contracts stand for 1,000 units: there only a dated table knows, and unknown stays unknown.
+    """
+    if exchange_segment in CASH_SEGMENTS or exchange_segment in ("NSE_FNO", "BSE_FNO"):
+        return 1
+    del kind
+    return None
+
+
+class SymbolLookup(Protocol):
+    """Finds instruments by trading symbol."""
+
+    def by_symbol(self, symbol: str, exchange_segment: str | None = None) -> list[Instrument]:
+        """Return every instrument of that exact symbol, in one segment or in all."""
+        ...

@@ -1,0 +1,164 @@
+"""
+Limits: a check with parameters, a scope, an action on breach, an author and a reason.
+
+A set of limits compiles to a *plan* per (segment, security, strategy): limits out of scope cost nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from riskguard.core.order import Order
+from riskguard.core.params import Params
+from riskguard.core.reject import Reject
+from riskguard.core.scope import Scope
+
+if TYPE_CHECKING:
+    from riskguard.core.facts import Facts
+
+ON_BREACH: Final = ("warn", "reject", "reduce_only", "halt", "kill")
+MODES: Final = ("enforce", "shadow")
+PLANS: Final = ("halt", "cancel", "flatten", "broker")
+
+PLANS_CACHED_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """
+    One kind of rule.
+
+    Args:
+        run: Pure function of the facts and the parameters; a Reject, or None for "no objection".
+        exits: What it does for REDUCING orders: False exempts them altogether.
+        mandatory: Its absence refuses INCREASING orders.
+        v3_column: The column of `traders_control` that is the only store of parameter `v3_field`.
+    """
+
+    name: str
+    params: type[Params]
+    run: Callable[[Facts, Any], Reject | None]
+    exits: bool
+    mandatory: bool = False
+    live: bool = False  # also looked at by the sweep
+    never_shadow: bool = False
+    v3_column: str = ""
+    v3_field: str = ""
+    on_breach: str = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit in force, as `traders_control` and its rulebook say."""
+
+    id: str
+    check: Check
+    params: Params
+    scope: Scope
+    on_breach: str = "reject"
+    mode: str = "enforce"
+    plan: str = "cancel"  # what a kill by this limit does
+    row_id: int | None = None
+    set_by: str = ""
+    why: str = ""
+    source: str = ""
+
+    def canonical(self) -> list[Any]:
+        """Return what decides: wording, author and row number do not change a decision."""
+        parameters = self.params.model_dump(mode="json")
+        return [self.id, self.check.name, parameters, str(self.scope), self.on_breach, self.mode, self.plan]
+
+
+class Ask(NamedTuple):
+    """One question of a plan, unpacked in the hot loop."""
+
+    run: Callable[[Facts, Any], Reject | None]
+    params: Params
+    limit: Limit
+
+
+class Plan(NamedTuple):
+    """The questions for one kind of order, in order of precedence."""
+
+    every: tuple[Ask, ...]
+    exits: tuple[Ask, ...]
+    missing: tuple[str, ...]  # mandatory checks without a limit
+    digest: str
+
+
+@dataclass(slots=True)
+class LimitSet:
+    """Every limit that can concern one account."""
+
+    limits: tuple[Limit, ...]
+    digest: str = field(init=False)
+    _plans: dict[tuple[object, ...], Plan] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.digest = hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def canonical(self) -> str:
+        """Return the set as canonical JSON: sorted, so that row order does not change the digest."""
+        listed = sorted((each.canonical() for each in self.limits), key=json.dumps)
+        return json.dumps(listed, sort_keys=True, separators=(",", ":"))
+
+    def of(self, check: str) -> list[Limit]:
+        """Return the limits of one check."""
+        return [limit for limit in self.limits if limit.check.name == check]
+
+    def plan(self, order: Order, underlying: str) -> Plan:
+        """Return the plan for *order*; compiled once per instrument and strategy."""
+        key = (order.instrument, order.strategy)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= PLANS_CACHED_MAX:
+                self._plans.clear()
+            plan = self._plans[key] = self._compile(order, underlying)
+        return plan
+
+    def _compile(self, order: Order, underlying: str) -> Plan:
+        # Here rather than at the top: the registry imports every check, and each check imports this module.
+        from riskguard.core.checks import ALWAYS, CHECKS, MANDATORY
+
+        inside = [limit for limit in self.limits if limit.scope.holds(order, underlying)]
+        enforced = {limit.check.name for limit in inside if limit.mode == "enforce"}
+        inside += [limit for limit in ALWAYS if limit.check.name not in enforced]
+        place = {check.name: number for number, check in enumerate(CHECKS)}
+        inside.sort(key=lambda limit: (place[limit.check.name], limit.id))
+        asks = tuple(Ask(limit.check.run, limit.params, limit) for limit in inside)
+        present = {limit.check.name for limit in inside}
+        return Plan(
+            every=asks,
+            exits=tuple(ask for ask in asks if ask.limit.check.exits),
+            missing=tuple(name for name in MANDATORY if name not in present),
+            digest=self.digest,
+        )
+
+
+NO_LIMITS = LimitSet(())
+
+
+def limit_from(
+    *,
+    id: str,
+    check: str,
+    parameters: Mapping[str, Any],
+    scope: str | Scope,
+    **rest: Any,
+) -> Limit:
+    """
+    Build a limit from plain data; the one door for rulebooks and stored rows.
+
+    Raises RulebookError: unknown check or key (with a suggestion), missing or malformed parameter.
+    """
+    from riskguard.core.checks import by_name
+
+    found = by_name(check)
+    parsed = found.params.read(parameters, where=f"limit `{id}`")
+    return Limit(
+        id=id, check=found, params=parsed, scope=Scope.parse(scope) if isinstance(scope, str) else scope, **rest
+    )

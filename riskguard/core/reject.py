@@ -1,0 +1,182 @@
+"""Why an order is refused: stable codes in order of precedence, and the numbers behind each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from riskguard.core.money import rupees, to_decimal
+
+
+class RejectCode(StrEnum):
+    """
+    Every reason to refuse, the weightiest first: the order here is the order of `Decision.rejects`.
+
+    The words are stable: programs compare them, violations store them. `docs/codes.md` explains each.
+    """
+
+    CLIENT_ORDER_ID_REUSED = "CLIENT_ORDER_ID_REUSED"
+    HALT_STATE_UNREADABLE = "HALT_STATE_UNREADABLE"
+    GENERATION_AHEAD = "GENERATION_AHEAD"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    STORE_BUSY = "STORE_BUSY"
+    TRADING_HALTED = "TRADING_HALTED"
+    REDUCE_ONLY = "REDUCE_ONLY"
+    PERMIT_VOID = "PERMIT_VOID"
+    CHECK_BROKEN = "CHECK_BROKEN"
+    LIMITS_NOT_CONFIGURED = "LIMITS_NOT_CONFIGURED"
+    INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
+    DISCLOSED_QUANTITY_OUT_OF_RANGE = "DISCLOSED_QUANTITY_OUT_OF_RANGE"
+    SHORT_DELIVERY = "SHORT_DELIVERY"
+    MULTIPLIER_UNKNOWN = "MULTIPLIER_UNKNOWN"
+    NOT_A_LOT_MULTIPLE = "NOT_A_LOT_MULTIPLE"
+    NOT_A_TICK_MULTIPLE = "NOT_A_TICK_MULTIPLE"
+    POSITION_UNKNOWN = "POSITION_UNKNOWN"
+    SNAPSHOT_STALE = "SNAPSHOT_STALE"
+    QUOTE_STALE = "QUOTE_STALE"
+    CLOCK_SKEW = "CLOCK_SKEW"
+    PRICE_UNKNOWN = "PRICE_UNKNOWN"
+    SWEEP_STALE = "SWEEP_STALE"
+    PNL_UNKNOWN = "PNL_UNKNOWN"
+    DAILY_LOSS_REACHED = "DAILY_LOSS_REACHED"
+    ORDER_QUANTITY_ABOVE_LIMIT = "ORDER_QUANTITY_ABOVE_LIMIT"
+    ORDER_VALUE_ABOVE_LIMIT = "ORDER_VALUE_ABOVE_LIMIT"
+    NET_POSITION_ABOVE_LIMIT = "NET_POSITION_ABOVE_LIMIT"
+    UNCONFIRMED_IN_FLIGHT = "UNCONFIRMED_IN_FLIGHT"
+    DUPLICATE_ORDER = "DUPLICATE_ORDER"
+    ORDER_RATE_ABOVE_LIMIT = "ORDER_RATE_ABOVE_LIMIT"
+    ATTEMPT_RATE_ABOVE_LIMIT = "ATTEMPT_RATE_ABOVE_LIMIT"
+
+
+PRECEDENCE: Final = {code: place for place, code in enumerate(RejectCode)}
+
+RUPEES: Final = "inr"
+"""The one unit whose raw numbers are 1/10000 rupee; all others (units, lots, s, messages …) are plain."""
+
+
+class Reject:
+    """
+    One refusal by one limit.
+
+    `measured`, `limit` and `headroom` are in `unit`: Decimal rupees for `inr`, whole numbers otherwise; None
+    means it could not be measured. `max_quantity` is what would have passed this limit (0: nothing would),
+    `frees_at_us` when time alone frees it (None: time alone does not).
+    """
+
+    __slots__ = (
+        "check",
+        "code",
+        "detail",
+        "frees_at_us",
+        "hint",
+        "limit_id",
+        "limit_raw",
+        "max_quantity",
+        "measured_raw",
+        "row_id",
+        "scope",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        code: RejectCode,
+        *,
+        measured: int | None = None,
+        limit: int | None = None,
+        unit: str = "",
+        max_quantity: int | None = None,
+        frees_at_us: int | None = None,
+        detail: str = "",
+        hint: str = "",
+    ) -> None:
+        self.code = code
+        self.measured_raw = measured
+        self.limit_raw = limit
+        self.unit = unit
+        self.max_quantity = max_quantity
+        self.frees_at_us = frees_at_us
+        self.detail = detail
+        self.hint = hint
+        # Filled in by `decide`, which knows which limit asked.
+        self.check = ""
+        self.limit_id = ""
+        self.scope = ""
+        self.row_id: int | None = None
+
+    @property
+    def measured(self) -> Decimal | int | None:
+        return self._shown(self.measured_raw)
+
+    @property
+    def limit(self) -> Decimal | int | None:
+        return self._shown(self.limit_raw)
+
+    @property
+    def headroom(self) -> Decimal | int | None:
+        """What the limit leaves after this order: negative by how much it is over; None when unmeasured."""
+        if self.measured_raw is None or self.limit_raw is None:
+            return None
+        return self._shown(self.limit_raw - self.measured_raw)
+
+    @property
+    def message(self) -> str:
+        """One line for people: what, how much of how much, whose limit, what would pass, the way out."""
+        parts = [self.detail or self.code.value.lower().replace("_", " ")]
+        if self.measured_raw is not None and self.limit_raw is not None:
+            parts.append(f"{self._text(self.measured_raw)} against a limit of {self._text(self.limit_raw)}")
+        if self.limit_id:
+            parts.append(f"limit `{self.limit_id}` ({self.scope})")
+        if self.max_quantity is not None and self.max_quantity > 0:
+            parts.append(f"up to {self.max_quantity} would pass")
+        if self.hint:
+            parts.append(self.hint)
+        return "; ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the refusal as JSON-ready data; rupees as text."""
+        return {
+            "code": self.code.value,
+            "check": self.check,
+            "limit_id": self.limit_id,
+            "scope": self.scope,
+            "measured": _plain(self.measured),
+            "limit": _plain(self.limit),
+            "unit": self.unit,
+            "headroom": _plain(self.headroom),
+            "max_quantity": self.max_quantity,
+            "frees_at_us": self.frees_at_us,
+            "message": self.message,
+        }
+
+    def kept(self) -> dict[str, Any]:
+        """Return what the journal keeps; `Reject.restored` reads it back, replay must find it again."""
+        return {name: getattr(self, name) for name in _KEPT} | {"code": self.code.value}
+
+    @classmethod
+    def restored(cls, kept: dict[str, Any]) -> Reject:
+        """Rebuild a refusal from the journal."""
+        made = cls(RejectCode(kept["code"]))
+        for name in _KEPT:
+            setattr(made, name, kept[name])
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Reject {self.code.value}: {self.message}>"
+
+    def _shown(self, raw: int | None) -> Decimal | int | None:
+        return to_decimal(raw) if self.unit == RUPEES and raw is not None else raw
+
+    def _text(self, raw: int) -> str:
+        return rupees(raw) if self.unit == RUPEES else f"{raw} {self.unit}".rstrip()
+
+
+_KEPT: Final = (
+    "check", "detail", "frees_at_us", "hint", "limit_id", "limit_raw", "max_quantity", "measured_raw", "row_id",
+    "scope", "unit",
+)  # fmt: skip
+
+
+def _plain(value: Decimal | int | None) -> str | int | None:
+    return str(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,212 @@
+"""
+Rulebooks: limits as a desk writes them, in TOML, and what applying one would change.
+
+Unknown keys are refused with a suggestion; a value of 0, a negative one, NaN or the wrong unit is refused,
+never read as "unlimited".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from riskguard.core.checks import by_name
+from riskguard.core.limits import MODES, ON_BREACH, PLANS, Limit, limit_from
+from riskguard.core.params import Params
+from riskguard.core.scope import Scope
+from riskguard.errors import RulebookError
+
+BOOK_KEYS = ("rulebook", "description", "limit")
+LIMIT_KEYS = ("id", "check", "scope", "on_breach", "mode", "plan", "why", "source")
+HERE = "ACCOUNT"
+"""A scope of just `ACCOUNT` means the account the rulebook is applied to."""
+
+# A smaller number is the stricter one for these parameters; for those of the second set, a larger.
+STRICTER_BELOW = frozenset({
+    "order_value_inr_max", "position_max", "quantity_max", "messages_max", "attempts_max", "snapshot_age_s_max",
+    "intervals_max", "daily_loss_inr_max", "daily_loss_pct_max", "reduce_only_at_pct", "at_once_pct",
+    "answer_s_max", "hedge_premium_inr_max",
+})  # fmt: skip
+STRICTER_ABOVE = frozenset({"reserve", "within_s", "per_s"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """A parsed rulebook. `digest` is the SHA-256 of its text: what was reviewed is what is applied."""
+
+    name: str
+    description: str
+    limits: tuple[Limit, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan. `kind` is add, tighten, loosen, retire or keep; retire and loosen take safety away."""
+
+    kind: str
+    limit_id: str
+    check: str
+    before: Limit | None
+    after: Limit | None
+    fields: tuple[tuple[str, str, str], ...] = ()  # (name, before, after)
+
+
+def parse(text: str, *, account: str, author: str = "") -> Rulebook:
+    """
+    Read a rulebook for *account*.
+
+    Raises RulebookError naming the limit, the key, what is wrong with it and what was likely meant.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise RulebookError(f"not TOML: {e}") from None
+    _known(raw, BOOK_KEYS, "the rulebook")
+    name = raw.get("rulebook")
+    if not isinstance(name, str) or not name:
+        raise RulebookError('`rulebook` is missing: name it, like `rulebook = "intraday-options"`')
+    listed = raw.get("limit")
+    if not isinstance(listed, list) or not listed:
+        raise RulebookError("no `[[limit]]`: an empty rulebook would take every limit away")
+    limits = tuple(_limit(each, number, account, author) for number, each in enumerate(listed, 1))
+    seen: set[str] = set()
+    for limit in limits:
+        if limit.id in seen:
+            raise RulebookError(f"limit `{limit.id}` stands twice: ids are unique")
+        seen.add(limit.id)
+    return Rulebook(name, str(raw.get("description", "")), limits, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _limit(raw: object, number: int, account: str, author: str) -> Limit:
+    where = f"limit {number}"
+    if not isinstance(raw, dict):
+        raise RulebookError(f"{where}: wants a table `[[limit]]`")
+    limit_id = raw.get("id")
+    if not isinstance(limit_id, str) or not limit_id or len(limit_id) > 64:
+        raise RulebookError(f"{where}: `id` is missing: a short name that refusals will show")
+    where = f"limit `{limit_id}`"
+    check = by_name(raw.get("check"))
+    known = (*LIMIT_KEYS, *check.params.model_fields)
+    _known(raw, known, where)
+    scope = _scope(raw.get("scope", HERE), account, where)
+    on_breach = _one_of(raw.get("on_breach", check.on_breach), ON_BREACH, "on_breach", where)
+    mode = _one_of(raw.get("mode", "enforce"), MODES, "mode", where)
+    if mode == "shadow" and check.never_shadow:
+        raise RulebookError(f"{where}: `{check.name}` is never in shadow mode: it is what stops a halted account")
+    if check.mandatory and (mode == "shadow" or on_breach == "warn"):
+        raise RulebookError(f"{where}: `{check.name}` is mandatory: it cannot be set to only watch")
+    parameters = {key: value for key, value in raw.items() if key not in LIMIT_KEYS}
+    return limit_from(
+        id=limit_id,
+        check=check.name,
+        parameters=parameters,
+        scope=scope,
+        on_breach=on_breach,
+        mode=mode,
+        plan=_one_of(raw.get("plan", "cancel"), PLANS, "plan", where),
+        set_by=author,
+        why=_text(raw, "why", where),
+        source=_text(raw, "source", where),
+    )
+
+
+def _known(raw: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in raw:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            raise RulebookError(f"{where}: unknown key `{key}`: {hint}")
+
+
+def _one_of(value: object, allowed: tuple[str, ...], key: str, where: str) -> str:
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise RulebookError(f"{where}: `{key}` = {str(value)[:40]}: wants one of {', '.join(allowed)}")
+
+
+def _text(raw: dict[str, Any], key: str, where: str) -> str:
+    value = raw.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RulebookError(f"{where}: `{key}` is missing: a limit nobody can explain is not reviewed")
+    return value
+
+
+def _scope(value: object, account: str, where: str) -> Scope:
+    if value == HERE:
+        return Scope("ACCOUNT", account)
+    try:
+        scope = Scope.parse(str(value))
+    except ValueError as e:
+        raise RulebookError(f"{where}: `scope`: {e}") from None
+    if scope.kind == "ACCOUNT" and scope.name != account:
+        raise RulebookError(f"{where}: `scope` names account `{scope.name}`, but the rulebook is applied to `{account}`")
+    return scope
+
+
+# -- what applying would change -------------------------------------------------------------------------------
+
+
+def changes(standing: tuple[Limit, ...], book: Rulebook) -> tuple[Change, ...]:
+    """
+    Return what applying *book* changes, against the limits that stand for the same owner.
+
+    A change counts as tightening only where it provably is one; everything doubtful is a loosening.
+    """
+    before = {limit.id: limit for limit in standing}
+    made = []
+    for limit in book.limits:
+        old = before.pop(limit.id, None)
+        if old is None:
+            made.append(Change("add", limit.id, limit.check.name, None, limit))
+            continue
+        fields = _differences(old, limit)
+        kind = "keep" if not fields else "tighten" if _is_tighter(old, limit) else "loosen"
+        made.append(Change(kind, limit.id, limit.check.name, old, limit, fields))
+    made += [Change("retire", old.id, old.check.name, old, None) for old in before.values()]
+    return tuple(made)
+
+
+def _described(limit: Limit) -> dict[str, str]:
+    described = {key: str(value) for key, value in limit.params.model_dump(mode="json", exclude_none=True).items()}
+    described |= {"check": limit.check.name, "scope": str(limit.scope), "on_breach": limit.on_breach}
+    return described | {"mode": limit.mode, "plan": limit.plan}
+
+
+def _differences(old: Limit, new: Limit) -> tuple[tuple[str, str, str], ...]:
+    was, now = _described(old), _described(new)
+    return tuple(
+        (key, was.get(key, "—"), now.get(key, "—")) for key in dict.fromkeys((*was, *now)) if was.get(key) != now.get(key)
+    )
+
+
+def _is_tighter(old: Limit, new: Limit) -> bool:
+    if (old.check, old.scope, old.plan) != (new.check, new.scope, new.plan):
+        return False
+    if ON_BREACH.index(new.on_breach) < ON_BREACH.index(old.on_breach):
+        return False
+    if old.mode == "enforce" and new.mode != "enforce":
+        return False
+    return _params_tighter(old.params, new.params)
+
+
+def _params_tighter(old: Params, new: Params) -> bool:
+    for name in type(old).model_fields:
+        was, now = getattr(old, name), getattr(new, name)
+        if was == now:
+            continue
+        if isinstance(was, list) and isinstance(now, list) and len(was) == len(now) and isinstance(was[0], Params):
+            if not all(_params_tighter(a, b) for a, b in zip(was, now, strict=True)):
+                return False
+        elif not _number_tighter(name, was, now):
+            return False
+    return True
+
+
+def _number_tighter(name: str, was: object, now: object) -> bool:
+    if name in STRICTER_BELOW:
+        return type(now) is int and (was is None or (type(was) is int and now < was))
+    return name in STRICTER_ABOVE and type(now) is int and type(was) is int and now > was

@@ -1,0 +1,46 @@
+"""
+The facts riskguard ships: trading calendar, charges, example days.
+
+Only this file knows where they lie. `core/` parses text and opens nothing, so that a decision can be
+replayed without a disk; the text comes from here, in a checkout and in an installed wheel alike.
+"""
+
+from __future__ import annotations
+
+
+def text(name: str) -> str:
+    """
+    Return one data file as text.
+
+    Args:
+        name: Path below this package with forward slashes: `charges.csv`, `days/README.md`.
+
+    Raises:
+        FileNotFoundError: No such file; the message names the path asked for.
+    """
+    # Imported late: `riskguard kill` must not pay for it.
+    from importlib.resources import files
+
+    parts = name.split("/")
+    if "" in parts or ".." in parts or "\\" in name:
+        raise FileNotFoundError(f"`{name}` is not a name inside riskguard's data")
+    return files(__package__).joinpath(*parts).read_text(encoding="utf-8")
+
+
+def names(folder: str) -> tuple[str, ...]:
+    """Return the file names directly inside *folder*, sorted; folders left out."""
+    from importlib.resources import files
+
+    return tuple(
+        sorted(entry.name for entry in files(__package__).joinpath(folder).iterdir() if entry.is_file())
+    )
+
+
+def calendar_text() -> str:
+    """Return the trading calendar of NSE and BSE, for `core.calendar.Calendar.parse`."""
+    return text("calendar-in.toml")
+
+
+def charges_text() -> str:
+    """Return the dated table of charges, for `core.charges.ChargeTable.parse`."""
+    return text("charges.csv")

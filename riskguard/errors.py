@@ -1,0 +1,142 @@
+"""
+Every exception of riskguard, cut by what the caller does next.
+
+    RiskGuardError
+    ├── InputError                   mend the input and call again; nothing happened
+    │   ├── OrderInvalidError        a field of an order is malformed (also a ValueError)
+    │   ├── QuoteInvalidError        a pushed quote is malformed (also a ValueError)
+    │   ├── RulebookError            a rulebook or limit is malformed; nothing was applied
+    │   ├── SettingsError            a setting, URL or profile is malformed
+    │   ├── UnknownAccountError      the account is not in the database
+    │   └── ReportInvalidError       reported positions or a P&L figure are malformed
+    ├── StoreError                   do not send; look at the database
+    │   ├── StoreUnavailableError    nothing is known to be written: do not send
+    │   │   ├── DatabaseMissingError the file is not there or is empty: `riskguard init`
+    │   │   └── SchemaMismatchError  another schema version: `riskguard db upgrade`
+    │   └── DecisionUnknownError     our own commit may or may not stand: ask again, same id
+    ├── PermitError                  this order may not go to the broker
+    │   └── PermitNotSendableError   void, expired, already sent, or the state changed
+    ├── BrokerError                  the broker did not do it, as far as is known
+    │   ├── BrokerRefusedError       it said no: nothing rests there
+    │   ├── BrokerUnconfirmedError   no answer: it may have acted; reconcile before retrying
+    │   └── BrokerUnavailableError   the request never left
+    ├── KillNotTakenError            nothing is halted: run `riskguard kill` again, now
+    └── ReleaseRefusedError          a precondition of release does not hold
+
+A refusal of an order by a limit is not an exception: it is a value, `Decision.rejects`.
+"""
+
+from __future__ import annotations
+
+
+class RiskGuardError(Exception):
+    """Base of everything riskguard raises on purpose. The message names the way out."""
+
+
+class InputError(RiskGuardError):
+    """The caller's input is malformed; nothing was decided and nothing was written."""
+
+
+class OrderInvalidError(InputError, ValueError):
+    """A field of an order is malformed: an order like that cannot exist."""
+
+    def __init__(self, field: str, value: object, problem: str) -> None:
+        self.field, self.value_shown, self.problem = field, shown(value), problem
+        super().__init__(f"`{field}` = {self.value_shown}: {problem}")
+
+
+class QuoteInvalidError(InputError, ValueError):
+    """A pushed quote is malformed; the previous quote stands."""
+
+
+class RulebookError(InputError):
+    """A rulebook or a stored limit is malformed; no limit of it counts as applied."""
+
+
+class SettingsError(InputError):
+    """A setting, database URL or profile is malformed."""
+
+
+class UnknownAccountError(InputError):
+    """The named account is not in the database."""
+
+    def __init__(self, account: str, known: tuple[str, ...] = ()) -> None:
+        self.account, self.known = account, known
+        listed = ", ".join(f"`{name}`" for name in known) or "none"
+        super().__init__(f"no account `{account}` here (known: {listed}); add it with `riskguard init --account`")
+
+
+class ReportInvalidError(InputError):
+    """Reported positions, or a figure a person gave, are malformed; nothing was taken over."""
+
+
+class StoreError(RiskGuardError):
+    """The database could not do what was asked."""
+
+
+class StoreUnavailableError(StoreError):
+    """Nothing is known to be written. Do not send the order."""
+
+
+class DatabaseMissingError(StoreUnavailableError):
+    """The database file is absent or empty; riskguard never creates one outside `init`."""
+
+
+class SchemaMismatchError(StoreUnavailableError):
+    """The database has another schema version than this code."""
+
+
+class DecisionUnknownError(StoreError):
+    """The commit of a decision was interrupted: it may or may not stand. Ask again with the same id."""
+
+    def __init__(self, client_order_id: str, cause: str) -> None:
+        self.client_order_id = client_order_id
+        super().__init__(
+            f"the decision on `{client_order_id}` may or may not be recorded ({cause}); "
+            "do not send: ask again with the same client order id"
+        )
+
+
+class PermitError(RiskGuardError):
+    """The order of this permit may not go to the broker."""
+
+
+class PermitNotSendableError(PermitError):
+    """The permit is void, expired, already sent, or the trading state no longer admits it."""
+
+    def __init__(self, client_order_id: str, why: str) -> None:
+        self.client_order_id, self.why = client_order_id, why
+        super().__init__(f"`{client_order_id}` may not be sent: {why}")
+
+
+class BrokerError(RiskGuardError):
+    """The broker did not do what was asked, as far as is known."""
+
+
+class BrokerRefusedError(BrokerError):
+    """The broker said no: nothing of this request rests there."""
+
+
+class BrokerUnconfirmedError(BrokerError):
+    """No usable answer: the broker may or may not have acted. Reconcile before retrying."""
+
+
+class BrokerUnavailableError(BrokerError):
+    """The request never left this host."""
+
+
+class KillNotTakenError(RiskGuardError):
+    """No flag file could be written and the database took no row: nothing is halted."""
+
+
+class ReleaseRefusedError(RiskGuardError):
+    """A precondition of release does not hold; the scope stays halted."""
+
+
+def shown(value: object, characters_max: int = 60) -> str:
+    """Return *value* fit for a one-line message: escaped, bounded, never raising."""
+    try:
+        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a very large integer"
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= characters_max else text[:characters_max] + "…"
