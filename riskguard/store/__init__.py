@@ -1,0 +1,1 @@
+"""The database: tables by area, views, engines and repositories. Nothing here decides anything."""

@@ -1,0 +1,257 @@
+"""
+The halt on disk: flag files, prepared spares, the gate and the generation. Standard library only.
+
+A flag file `halt/<scope>~<kill_id>` halts by existing, whatever it holds; each kill makes its own in every
+state directory. A missing or unreadable `halt/` directory is HALTED. Source: kill-switch.md §2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+HALT, ARMED, GATE = "halt", "armed", "gate"
+SPARES = 4
+SEPARATOR = "~"
+GLOBAL = "GLOBAL"
+
+FLAG_TEXT_MAX = 2_000
+
+
+def prepare(directory: Path) -> None:
+    """Make the three directories and the spare files a kill renames when the disk is full. Idempotent."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in (HALT, ARMED, GATE):
+        (directory / name).mkdir(exist_ok=True, mode=0o700)
+    arm(directory)
+
+
+def arm(directory: Path) -> None:
+    """Keep `SPARES` prepared files in `armed/`; a failure is no reason to stop (the disk may be full)."""
+    with contextlib.suppress(OSError):
+        present = len(os.listdir(directory / ARMED))
+        for _ in range(present, SPARES):
+            name = directory / ARMED / secrets.token_hex(8)
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def new_kill_id() -> str:
+    """Return an id no other kill has: microseconds and 64 random bits, sorting by time."""
+    return f"{time.time_ns() // 1000:016x}{secrets.token_hex(8)}"
+
+
+def scope_name(account: str | None) -> str:
+    """Return the scope an account's kill stands for; None halts everything."""
+    return GLOBAL if account is None else f"ACCOUNT:{account}"
+
+
+def flag_name(scope: str, kill_id: str) -> str:
+    return f"{quote(scope, safe='')}{SEPARATOR}{kill_id}"
+
+
+def parse_flag(name: str) -> tuple[str, str]:
+    """Return (scope, kill id) of a file name; what cannot be read is GLOBAL, the safe reading."""
+    encoded, separator, kill_id = name.rpartition(SEPARATOR)
+    scope = unquote(encoded)
+    if not separator or not (
+        scope == GLOBAL or (scope.startswith("ACCOUNT:") and len(scope) > len("ACCOUNT:"))
+    ):
+        return GLOBAL, kill_id or name
+    return scope, kill_id
+
+
+def raise_flag(directories: tuple[Path, ...], scope: str, kill_id: str, text: str) -> list[Path]:
+    """
+    Put the flag into every directory and return where it stands, synced to disk.
+
+    A failed write of the content is never undone: existing is enough. On a full disk a spare is renamed.
+    """
+    standing = []
+    for directory in directories:
+        path = directory / HALT / flag_name(scope, kill_id)
+        if _put(path, directory, text):
+            standing.append(path)
+    return standing
+
+
+def _put(path: Path, directory: Path, text: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    except FileNotFoundError:
+        # No `halt/` directory halts by itself, but the row of it must survive: make it and try once more.
+        try:
+            (directory / HALT).mkdir(parents=True, mode=0o700)
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+        except OSError:
+            return False
+    except OSError as e:
+        return e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE) and _rename_spare(
+            path, directory
+        )
+    try:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, text[:FLAG_TEXT_MAX].encode(errors="replace"))
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+    return True
+
+
+def _rename_spare(path: Path, directory: Path) -> bool:
+    try:
+        spares = sorted(os.listdir(directory / ARMED))
+    except OSError:
+        return False
+    for spare in spares:
+        try:
+            os.rename(directory / ARMED / spare, path)
+        except OSError:
+            continue  # another kill took it; there are several
+        sync_directory(path.parent)
+        return True
+    return False
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the directory's entries durable; platforms that cannot are left with what they have."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def standing(directories: tuple[str, ...]) -> list[str] | None:
+    """
+    Return the names of all flags, or None when a directory is missing or unreadable (which is HALTED).
+
+    *directories* are the `halt/` directories as text: this runs in every check and costs one listing each.
+    """
+    found: list[str] = []
+    try:
+        for directory in directories:
+            found += os.listdir(directory)
+    except OSError:
+        return None
+    return found
+
+
+def lower_flags(directories: tuple[Path, ...], kill_ids: frozenset[str]) -> int:
+    """Remove the flags of kills a committed release names, and no others; return how many are gone."""
+    gone = 0
+    for directory in directories:
+        for name in _listed(directory / HALT):
+            if parse_flag(name)[1] in kill_ids:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(directory / HALT / name)
+                    gone += 1
+        sync_directory(directory / HALT)
+    return gone
+
+
+def _listed(directory: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+# -- the gate -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def gate(directory: Path) -> Iterator[None]:
+    """
+    Hold writers back while a kill, or a sweep that waits, takes the database's unfair lock.
+
+    The gate is a file held by `flock`; its lock dies with its process, so a dead holder blocks nobody. Where
+    it cannot be made (full disk, read-only) the work goes on without it.
+    """
+    import fcntl
+
+    path = directory / GATE / secrets.token_hex(8)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        os.close(descriptor)
+
+
+def gate_is_up(directory: Path) -> bool:
+    """Say whether somebody asks writers to stand back; a gate whose lock is free is unlinked on the way."""
+    try:
+        names = os.listdir(directory / GATE)
+    except OSError:
+        return False  # a gate never halts: without its directory there is simply none
+    return any(_held(directory / GATE / name) for name in names)
+
+
+def _held(path: Path) -> bool:
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with contextlib.suppress(OSError):
+            if time.time() - os.fstat(descriptor).st_mtime > 1:  # not one just made and not locked yet
+                os.unlink(path)
+        return False
+    finally:
+        os.close(descriptor)
+
+
+# -- the generation -------------------------------------------------------------------------------------------
+
+
+def generation_path(database: Path) -> Path:
+    """Beside the database, named after it: two databases in one directory do not share a history."""
+    return database.with_name(database.name + ".GENERATION")
+
+
+def write_generation(database: Path, generation: int) -> None:
+    """Write the number of latch and release commits, atomically; never lower than what stands."""
+    path = generation_path(database)
+    if (read_generation(database) or 0) >= generation:
+        return
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, str(generation).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+    sync_directory(path.parent)
+
+
+def read_generation(database: Path) -> int | None:
+    """Return the generation on disk; 0 when none was ever written, None when it cannot be read."""
+    try:
+        return int(generation_path(database).read_text())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError):
+        return None

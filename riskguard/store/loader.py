@@ -1,0 +1,353 @@
+"""
+Builds an `Account` from rows, and folds this process's own commits into the one it keeps.
+
+Runs inside the transaction that holds the write lock, so what it reads is one instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from riskguard.core.account import Account, InstrumentKey, PnlReading, TimeLog, signature
+from riskguard.core.book import Working
+from riskguard.core.calendar import Calendar
+from riskguard.core.decide import Decision
+from riskguard.core.instrument import Instrument, default_multiplier
+from riskguard.core.money import to_e4
+from riskguard.core.params import as_decimal
+from riskguard.store import books, controls, permits
+from riskguard.store.permits import PermitRow
+from riskguard.store.session import GLOBAL, Session
+from riskguard.store.statements import fixed, param, prepare
+from riskguard.store.tables.instruments import instruments
+from riskguard.store.tables.journal import accounts, decisions
+from riskguard.store.tables.journal import permits as permit_table
+from riskguard.store.tables.runs import day_baselines, pnl_readings, sweeps
+
+DAY_US = 86_400_000_000
+ATTEMPTS_LOOKED_AT = 5_000
+SAME_ORDER_MEMORY_US = 3_600_000_000
+SAME_ORDER_MAX = 20_000
+ORDERS_OF_STOP = ("STOP_LOSS", "STOP_LOSS_MARKET")
+
+_i = instruments.c
+_INSTRUMENT = (
+    "exchange_segment", "security_id", "symbol", "trading_symbol", "instrument_type", "lot_size", "tick_size",
+    "multiplier", "freeze_quantity", "underlying_security_id", "expiry_date", "strike_price", "option_type",
+)  # fmt: skip
+INSTRUMENT = prepare(
+    sa.select(*(_i[name] for name in _INSTRUMENT)).where(
+        _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
+    )
+)
+BY_SYMBOL = prepare(
+    sa.select(*(_i[name] for name in _INSTRUMENT)).where(
+        sa.or_(_i.symbol == param("symbol"), _i.trading_symbol == param("symbol"))
+    )
+)
+GROUP = prepare(sa.select(accounts.c.group_name).where(accounts.c.account == param("account")))
+_r = pnl_readings.c
+LAST_PNL = prepare(
+    sa.select(_r.day_pnl_e4, _r.at_us, _r.fresh_marks, _r.detail)
+    .where(_r.account == param("account"), _r.session_date == param("session_date"))
+    .order_by(_r.at_us.desc(), _r.id.desc())
+    .limit(fixed(1))
+)
+_w = sweeps.c
+LAST_SWEEP = prepare(
+    sa.select(_w.finished_at_us, _w.interval_us)
+    .where(_w.account == param("account"), _w.kind == fixed("daily_loss"), _w.finished_at_us.is_not(None))
+    .order_by(_w.finished_at_us.desc())
+    .limit(fixed(1))
+)
+_d = decisions.c
+ATTEMPTS = prepare(
+    sa.select(_d.strategy, _d.decided_at_us)
+    .where(
+        _d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("ORDER"),
+        _d.decided_at_us > param("since_us"),
+    )
+    .order_by(_d.sequence)
+)  # fmt: skip
+_p = permit_table.c
+RECENT_PERMITS = prepare(
+    sa.select(
+        _p.strategy, _p.exchange_segment, _p.security_id, _p.side, _p.product, _p.quantity, _p.order_type, _p.price_e4,
+        _p.trigger_price_e4, _p.granted_at_us,
+    )
+    .where(_p.account == param("account"), _p.granted_at_us > param("since_us"))
+    .order_by(_p.granted_at_us)
+)  # fmt: skip
+BASELINE_EQUITY = prepare(
+    sa.select(day_baselines.c.opening_equity_e4).where(
+        day_baselines.c.account == param("account"), day_baselines.c.session_date == param("session_date")
+    )
+)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """An account and what keeps it current: the key under which it is true, and what is due."""
+
+    account: Account
+    group: str
+    key: tuple[object, ...] = ()
+    next_expiry_us: int | None = None
+    expiries: dict[str, int] = field(default_factory=dict)  # granted permits by id
+    known_instruments: set[InstrumentKey] = field(default_factory=set)
+    writes: bool = False  # this transaction wrote while loading: nothing to keep unless it commits
+
+
+def session_date(now_us: int) -> str:
+    """Return the exchange's date (IST) as ISO text."""
+    return Calendar.session_date(now_us).isoformat()
+
+
+def group_of(session: Session, account: str) -> str | None:
+    """Return the account's group ("" for none), or None when there is no such account."""
+    row = session.row(GROUP, account=account)
+    return None if row is None else str(row[0])
+
+
+def load(session: Session, name: str, group: str, now_us: int) -> Loaded:
+    """Read the whole account."""
+    date = session_date(now_us)
+    account = Account(name, date, limits=controls.limits(session, name, group))
+    loaded = Loaded(account, group)
+    account.causes = (
+        *controls.kill_causes(session, name, group),
+        *controls.standing_causes(session, name, group),
+    )
+    account.settle_state()
+    _read_positions(session, account, now_us)
+    live = permits.live(session, name)
+    _read_working(session, account, live)
+    for row in live:
+        _reserve(loaded, row)
+    _read_watch(session, account, now_us)
+    _read_memory(session, account, now_us)
+    for lines in account.positions.values():
+        for line in lines.values():
+            line.refresh()
+    for key in list(account.positions):
+        know_instrument(session, loaded, key)
+    loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
+    account.epoch = session.heads[name].epoch if name in session.heads else 0
+    return loaded
+
+
+def _read_positions(session: Session, account: Account, now_us: int) -> None:
+    """B from the day's book; S from the last complete list, and from newer loose rows of version 3 writers."""
+    header = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="positions")
+    account.position_seen_us = None if header is None else header[1]
+    for row in session.rows(books.LINES, account=account.name, session_date=account.session_date):
+        segment, security, product, start, close_e4, filled, buy_e4, sell_e4, last_us, _bought, _sold = row
+        line = account.line((segment, security), product)
+        line.start, line.filled, line.previous_close_e4 = start, filled, close_e4
+        line.buy_value_e4, line.sell_value_e4, line.last_fill_us = buy_e4, sell_e4, last_us or 0
+    seen_s = 0
+    if header is not None:
+        snapshot_id, fetched_us = header
+        seen_s = fetched_us // 1_000_000
+        for segment, security, product, net in session.rows(books.SNAPSHOT_POSITIONS, snapshot_id=snapshot_id):
+            account.line((segment, security), product).seen = net
+        for lines in account.positions.values():
+            for line in lines.values():
+                line.seen_us = fetched_us
+    for segment, security, product, net, at_s in session.rows(books.LOOSE_POSITIONS, account=account.name, since_s=seen_s):
+        line = account.line((segment, security), product)
+        if net:
+            line.seen, line.seen_us = net, at_s * 1_000_000
+    _read_holdings(session, account, now_us)
+
+
+def _read_holdings(session: Session, account: Account, now_us: int) -> None:
+    """What a CNC sale may deliver: available at the day's first look, and at the latest."""
+    latest = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="holdings")
+    if latest is None:
+        return
+    midnight_us = (now_us + 19_800_000_000) // DAY_US * DAY_US - 19_800_000_000
+    first = session.row(books.FIRST_SNAPSHOT, account=account.name, kind="holdings", since_us=midnight_us) or latest
+    for segment, security, available in session.rows(books.SNAPSHOT_HOLDINGS, snapshot_id=first[0]):
+        account.line((segment, security), "CNC").sellable_start = available
+    now_available = {
+        (segment, security): available
+        for segment, security, available in session.rows(books.SNAPSHOT_HOLDINGS, snapshot_id=latest[0])
+    }
+    for key, lines in account.positions.items():
+        if "CNC" in lines:
+            lines["CNC"].sellable_now = now_available.get(key, 0)
+
+
+def _read_working(session: Session, account: Account, live: list[PermitRow]) -> None:
+    """Orders that rest at the broker and that nobody asked us about count as working too."""
+    ours = {row.order_id for row in live if row.order_id} | {row.correlation_id for row in live}
+    for row in session.rows(books.WORKING, account=account.name):
+        order_id, correlation, segment, security, side, product, order_type, quantity, traded, remaining, group = row
+        if order_id in ours or correlation in ours:
+            continue
+        left = remaining if remaining is not None else quantity - (traded or 0)
+        line = account.line((segment, security), product)
+        sign = 1 if side == "BUY" else -1
+        line.working[order_id] = Working(
+            key=order_id,
+            sign=sign,
+            remaining=max(0, left),
+            reducing=line.net * sign < 0,
+            protective=order_type in ORDERS_OF_STOP,
+            exit_group=group or "",
+            order_id=order_id,
+        )
+
+
+def _reserve(loaded: Loaded, row: PermitRow) -> None:
+    """Count one live permit in the book, the throttle and what is due."""
+    account, key = loaded.account, (row.exchange_segment, row.security_id)
+    account.line(key, row.product).working[row.client_order_id] = Working(
+        key=row.client_order_id,
+        sign=1 if row.side == "BUY" else -1,
+        remaining=row.remaining,
+        reducing=row.reducing,
+        protective=row.order_type in ORDERS_OF_STOP and row.reducing,
+        exit_group=row.exit_group,
+        order_id=row.order_id or "",
+    )
+    if row.state == "GRANTED":
+        account.granted += 1
+        loaded.expiries[row.client_order_id] = row.expires_at_us
+    elif row.state in ("SENT", "UNKNOWN"):
+        account.unanswered.setdefault(key, {})[row.client_order_id] = row.sent_at_us or row.granted_at_us
+    if row.reducing and row.order_type not in ORDERS_OF_STOP:
+        account.reducing_live[key] = account.reducing_live.get(key, 0) + 1
+
+
+def _read_watch(session: Session, account: Account, now_us: int) -> None:
+    """Who looked at losses last, and what they saw today."""
+    sweep = session.row(LAST_SWEEP, account=account.name)
+    if sweep is not None:
+        account.sweep_at_us, account.sweep_interval_us = sweep
+    reading = session.row(LAST_PNL, account=account.name, session_date=account.session_date)
+    if reading is not None:
+        account.pnl = PnlReading(reading[0], reading[1], bool(reading[2]), reading[3])
+    equity = session.row(BASELINE_EQUITY, account=account.name, session_date=account.session_date)
+    if equity is None:
+        account.pnl = None  # no baseline for this session: nothing was measured from anywhere
+    else:
+        account.opening_equity_e4 = equity[0]
+
+
+def _read_memory(session: Session, account: Account, now_us: int) -> None:
+    """Messages of the last day, attempts and approvals of the last hour."""
+    account.sent = TimeLog(permits.messages_since(session, account.name, now_us - DAY_US))
+    head = session.heads.get(account.name)
+    after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
+    since_us = now_us - SAME_ORDER_MEMORY_US
+    for strategy, at_us in session.rows(ATTEMPTS, account=account.name, after=after, since_us=since_us):
+        account.attempts.setdefault(strategy, TimeLog()).add(at_us)
+    for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
+        strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
+        account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
+
+
+def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> None:
+    """Load one instrument on demand; an unknown one is remembered as such under the same key."""
+    if key in loaded.known_instruments:
+        return
+    loaded.known_instruments.add(key)
+    row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
+    if row is not None:
+        loaded.account.instruments[key] = instrument_from(row)
+
+
+def instrument_from(row: tuple[object, ...]) -> Instrument:
+    """Build an instrument from its row; a lot of 0 means unknown and is refused by no multiple of it being 1."""
+    (segment, security, symbol, trading_symbol, kind, lot, tick, multiplier, freeze, underlying, expiry, strike,
+     option_type) = row  # fmt: skip
+    kind = str(kind or "EQUITY")
+    strike_e4 = None if strike is None else to_e4(as_decimal(float(str(strike))))
+    return Instrument(
+        exchange_segment=str(segment),
+        security_id=str(security),
+        symbol=str(trading_symbol or symbol),
+        kind=kind,
+        lot_size=max(1, int(str(lot))),
+        tick_e4=to_e4(as_decimal(float(str(tick)))),
+        multiplier=default_multiplier(str(segment), kind) if multiplier is None else int(str(multiplier)),
+        freeze_quantity=None if not freeze else int(str(freeze)),
+        underlying=str(underlying or ""),
+        expiry=str(expiry or "")[:10],
+        strike_e4=strike_e4 if strike_e4 is not None and strike_e4 > 0 else None,
+        option_type=str(option_type or "") if option_type in ("CE", "PE") else "",
+    )
+
+
+# -- folding our own commits ----------------------------------------------------------------------------------
+
+
+def fold_attempt(loaded: Loaded, decision: Decision) -> None:
+    """Count one answered question."""
+    account, strategy = loaded.account, decision.order.strategy
+    account.attempts.setdefault(strategy, TimeLog()).add(decision.decided_at_us)
+
+
+def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
+    """Count the permit this process just committed."""
+    fold_attempt(loaded, decision)
+    account = loaded.account
+    _reserve(loaded, row)
+    account.positions[(row.exchange_segment, row.security_id)][row.product].refresh()
+    if len(account.same) > SAME_ORDER_MAX:
+        account.same.clear()
+        raise MemoryFullError
+    account.same[signature(decision.adjusted_to or decision.order)] = row.granted_at_us
+    expires = row.expires_at_us
+    loaded.next_expiry_us = expires if loaded.next_expiry_us is None else min(loaded.next_expiry_us, expires)
+
+
+class MemoryFullError(Exception):
+    """What is kept per process grew too large: drop it and read the database again."""
+
+
+def fold_sent(loaded: Loaded, row: PermitRow, now_us: int) -> None:
+    """Move a permit from granted to sent, and count its message."""
+    account, key = loaded.account, (row.exchange_segment, row.security_id)
+    loaded.expiries.pop(row.client_order_id, None)
+    loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
+    account.granted -= 1
+    account.sent.add(now_us)
+    account.unanswered.setdefault(key, {})[row.client_order_id] = now_us
+
+
+def fold_acknowledged(loaded: Loaded, row: PermitRow, order_id: str) -> None:
+    """The broker answered: the order works and is not in doubt."""
+    account, key = loaded.account, (row.exchange_segment, row.security_id)
+    waiting = account.unanswered.get(key)
+    if waiting is not None:
+        waiting.pop(row.client_order_id, None)
+        if not waiting:
+            del account.unanswered[key]
+    account.positions[key][row.product].working[row.client_order_id].order_id = order_id
+
+
+def cache_key(session: Session, name: str, group: str, opened: int, now_us: int) -> tuple[object, ...]:
+    """
+    Return the key under which an account is current: every head it hangs on, the files, and the date.
+
+    Any writer of any table the account reads bumps one of the heads.
+    """
+    heads = session.heads
+    mine = heads[name]
+    wide = heads.get(GLOBAL)
+    grouped = heads.get(f"GROUP:{group}") if group else None
+    return (
+        mine.sequence,
+        mine.last_hash,
+        mine.version,
+        wide.version if wide else None,
+        grouped.version if grouped else None,
+        opened,
+        (now_us + 19_800_000_000) // DAY_US,
+    )
+

@@ -1,0 +1,249 @@
+"""
+Permits: what an approved order holds. Every transition is a write under the head lock; age alone frees nothing.
+
+GRANTED → SENT, EXPIRED, VOID, RELEASED; SENT → ACKED, REFUSED, UNKNOWN; then FILLED or CANCELLED.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from riskguard.core.decide import Decision
+from riskguard.core.direction import Direction
+from riskguard.store.session import Session
+from riskguard.store.statements import fixed, insert_into, param, prepare
+from riskguard.store.tables.journal import LIVE_PERMIT_STATES, order_messages, permits
+
+LIFE_US = 10_000_000
+"""A permit nobody sends within ten seconds was decided on a market that is gone."""
+
+_p = permits.c
+# Spelled as the partial index spells it, or SQLite would read every permit ever granted.
+_LIVE = _p.state.in_([fixed(state) for state in LIVE_PERMIT_STATES])
+_COLUMNS = (
+    "account", "client_order_id", "sequence", "state", "direction", "emergency_by", "correlation_id",
+    "exchange_segment", "security_id", "side", "product", "order_type", "strategy", "exit_group", "quantity",
+    "price_e4", "trigger_price_e4", "cancel_first", "granted_at_us", "expires_at_us",
+)  # fmt: skip
+GRANT = insert_into(permits, *_COLUMNS)
+_READ = [*_COLUMNS, "filled_quantity", "order_id", "sent_at_us", "detail"]
+_SELECT = sa.select(*(_p[name] for name in _READ))
+LIVE = prepare(_SELECT.where(_p.account == param("account"), _LIVE))
+ONE = prepare(_SELECT.where(_p.account == param("account"), _p.client_order_id == param("client_order_id")))
+BY_ORDER = prepare(_SELECT.where(_p.account == param("account"), _p.order_id == param("order_id")))
+BY_CORRELATION = prepare(_SELECT.where(_p.account == param("account"), _p.correlation_id == param("correlation_id")))
+EXPIRE = prepare(
+    sa.update(permits)
+    .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
+    .values(state=fixed("EXPIRED"), ended_at_us=param("now_us"))
+)
+VOID = prepare(
+    sa.update(permits)
+    .where(
+        _p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.direction != fixed("REDUCING")
+    )
+    .values(state=fixed("VOID"), ended_at_us=param("now_us"), detail=param("why"))
+)
+_MOVE = (
+    sa.update(permits)
+    .where(
+        _p.account == param("of_account"), _p.client_order_id == param("of_id"), _p.state == param("from_state")
+    )
+)  # fmt: skip
+SEND = prepare(_MOVE.values(state=fixed("SENT"), sent_at_us=param("now_us")))
+MOVE = prepare(_MOVE.values(state=param("to_state"), order_id=param("to_order_id"), detail=param("why")))
+END = prepare(
+    _MOVE.values(
+        state=param("to_state"), order_id=param("to_order_id"), detail=param("why"), ended_at_us=param("now_us")
+    )
+)
+FILL = prepare(
+    sa.update(permits)
+    .where(_p.account == param("of_account"), _p.client_order_id == param("of_id"))
+    .values(
+        filled_quantity=sa.func.min(_p.quantity, _p.filled_quantity + param("filled")),
+        state=param("to_state"),
+        order_id=param("to_order_id"),
+        ended_at_us=param("ended_us"),
+    )
+)
+MESSAGE = insert_into(order_messages, "account", "kind", "client_order_id", "at_us")
+_m = order_messages.c
+MESSAGES = prepare(
+    sa.select(_m.at_us).where(_m.account == param("account"), _m.at_us > param("since_us")).order_by(_m.at_us)
+)
+
+
+@dataclass(slots=True)
+class PermitRow:
+    """One row of `permits`."""
+
+    account: str
+    client_order_id: str
+    sequence: int
+    state: str
+    direction: str
+    emergency_by: str
+    correlation_id: str
+    exchange_segment: str
+    security_id: str
+    side: str
+    product: str
+    order_type: str
+    strategy: str
+    exit_group: str
+    quantity: int
+    price_e4: int | None
+    trigger_price_e4: int | None
+    cancel_first: str
+    granted_at_us: int
+    expires_at_us: int
+    filled_quantity: int = 0
+    order_id: str | None = None
+    sent_at_us: int | None = None
+    detail: str = ""
+
+    @property
+    def remaining(self) -> int:
+        return self.quantity - self.filled_quantity
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE_PERMIT_STATES
+
+    @property
+    def reducing(self) -> bool:
+        return self.direction == Direction.REDUCING
+
+    def signature(self) -> tuple[object, ...]:
+        """As `core.account.signature` of the order it was granted for."""
+        return (
+            self.strategy,
+            (self.exchange_segment, self.security_id),
+            self.side,
+            self.product,
+            self.quantity,
+            self.order_type,
+            self.price_e4,
+            self.trigger_price_e4,
+        )
+
+
+def correlation_id(account: str, client_order_id: str) -> str:
+    """Return what the broker is told: `rg` and 20 base32 characters of SHA-256(account, client order id)."""
+    digest = hashlib.sha256(f"{account}\x00{client_order_id}".encode()).digest()
+    return "rg" + base64.b32encode(digest)[:20].decode()
+
+
+def grant(session: Session, decision: Decision, sequence: int, emergency_by: str = "") -> PermitRow:
+    """Write the reservation of an approved order, in the transaction that journals it."""
+    order = decision.adjusted_to or decision.order
+    assert order.client_order_id is not None and decision.direction is not None
+    row = PermitRow(
+        account=order.account,
+        client_order_id=order.client_order_id,
+        sequence=sequence,
+        state="GRANTED",
+        direction=decision.direction.value,
+        emergency_by=emergency_by,
+        correlation_id=correlation_id(order.account, order.client_order_id),
+        exchange_segment=order.exchange_segment,
+        security_id=order.security_id,
+        side=order.side,
+        product=order.product,
+        order_type=order.order_type,
+        strategy=order.strategy,
+        exit_group=order.exit_group,
+        quantity=order.quantity,
+        price_e4=order.price_e4,
+        trigger_price_e4=order.trigger_price_e4,
+        cancel_first=json.dumps(decision.cancel_first),
+        granted_at_us=decision.decided_at_us,
+        expires_at_us=decision.decided_at_us + LIFE_US,
+    )
+    session.run(GRANT, **{name: getattr(row, name) for name in _COLUMNS})
+    return row
+
+
+def live(session: Session, account: str) -> list[PermitRow]:
+    """Return the permits that still count as filled."""
+    return [PermitRow(*row) for row in session.rows(LIVE, account=account)]
+
+
+def one(session: Session, account: str, client_order_id: str) -> PermitRow | None:
+    row = session.row(ONE, account=account, client_order_id=client_order_id)
+    return None if row is None else PermitRow(*row)
+
+
+def by_broker_order(session: Session, account: str, order_id: str, correlation: str) -> PermitRow | None:
+    """Find the permit of a broker's order: by the id it was given, else by the correlation id we sent."""
+    row = session.row(BY_ORDER, account=account, order_id=order_id)
+    if row is None and correlation:
+        row = session.row(BY_CORRELATION, account=account, correlation_id=correlation)
+    return None if row is None else PermitRow(*row)
+
+
+def send(session: Session, row: PermitRow, now_us: int) -> bool:
+    """Mark SENT by compare-and-set and count the message; False when somebody was first."""
+    moved = session.run(
+        SEND, of_account=row.account, of_id=row.client_order_id, from_state="GRANTED", now_us=now_us
+    ).rowcount
+    if moved != 1:
+        return False
+    session.run(MESSAGE, account=row.account, kind="NEW", client_order_id=row.client_order_id, at_us=now_us)
+    return True
+
+
+def count_message(session: Session, account: str, kind: str, now_us: int) -> None:
+    """Count a modify or cancel message in the throttle."""
+    session.run(MESSAGE, account=account, kind=kind, client_order_id="", at_us=now_us)
+
+
+def move(session: Session, row: PermitRow, to_state: str, now_us: int, *, order_id: str | None = None, why: str = "") -> bool:
+    """Move a permit on from the state it is in; False when it is no longer there."""
+    values = {
+        "of_account": row.account,
+        "of_id": row.client_order_id,
+        "from_state": row.state,
+        "to_state": to_state,
+        "to_order_id": order_id or row.order_id,
+        "why": why[:300],
+    }
+    if to_state in LIVE_PERMIT_STATES:
+        return session.run(MOVE, **values).rowcount == 1
+    return session.run(END, **values, now_us=now_us).rowcount == 1
+
+
+def fill(session: Session, row: PermitRow, quantity: int, now_us: int, order_id: str) -> None:
+    """Take a fill out of the working quantity; the same transaction adds it to the book."""
+    filled = min(row.quantity, row.filled_quantity + quantity)
+    done = filled == row.quantity
+    session.run(
+        FILL,
+        of_account=row.account,
+        of_id=row.client_order_id,
+        filled=quantity,
+        to_state="FILLED" if done else ("ACKED" if row.is_live else row.state),
+        to_order_id=order_id,
+        ended_us=now_us if done else None,
+    )
+
+
+def expire(session: Session, account: str, now_us: int) -> int:
+    """Expire due permits nobody sent."""
+    return session.run(EXPIRE, of_account=account, now_us=now_us).rowcount
+
+
+def void_increasing(session: Session, account: str, now_us: int, why: str) -> int:
+    """Void what adds risk and was not sent; an order on the wire is the kill run's to chase."""
+    return session.run(VOID, of_account=account, now_us=now_us, why=why[:300]).rowcount
+
+
+def messages_since(session: Session, account: str, since_us: int) -> list[int]:
+    """Return when messages went out, ascending."""
+    return [row[0] for row in session.rows(MESSAGES, account=account, since_us=since_us)]

@@ -1,0 +1,259 @@
+"""
+A session: one transaction that holds the write lock from its first statement.
+
+Whoever decides, reserves, kills or records does so inside one. Nothing else writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from riskguard.errors import StoreError, StoreUnavailableError
+from riskguard.home import sqlite_path, state_directories
+from riskguard.store import sqlite as lite
+from riskguard.store.halt import read_generation
+from riskguard.store.statements import Prepared, insert_into, param, prepare
+from riskguard.store.tables.journal import account_heads, accounts
+
+GLOBAL = "GLOBAL"
+
+
+class StoreBusyError(StoreUnavailableError):
+    """The write lock was not to be had within the deadline; nothing was written."""
+
+
+class CommitUnknownError(StoreError):
+    """COMMIT itself failed: the transaction may or may not stand."""
+
+
+class Head(NamedTuple):
+    """One row of `account_heads`."""
+
+    account: str
+    sequence: int
+    last_hash: str
+    epoch: int
+    version: int
+    generation: int
+
+
+_h = account_heads.c
+HEADS = prepare(
+    sa.select(_h.account, _h.sequence, _h.last_hash, _h.epoch, _h.version, _h.generation).where(
+        _h.account.in_([param("account"), param("global_"), param("group_name")])
+    )
+)
+ADVANCE = prepare(
+    sa.update(account_heads)
+    .where(_h.account == param("of_account"))
+    .values(sequence=param("to_sequence"), last_hash=param("to_hash"))
+    .returning(_h.version)
+)
+BUMP_EPOCH = prepare(sa.update(account_heads).where(_h.account == param("of_account")).values(epoch=_h.epoch + 1))
+NEXT_GENERATION = prepare(
+    sa.update(account_heads)
+    .where(_h.account == param("of_account"))
+    .values(generation=param("to_generation"))
+)
+ACCOUNTS = prepare(
+    sa.select(accounts.c.account, accounts.c.role, accounts.c.group_name, accounts.c.broker).order_by(accounts.c.account)
+)
+ADD_ACCOUNT = insert_into(accounts, "account", "role", "group_name", "broker", "created_at_us", ignore=True)
+ADD_HEAD = insert_into(account_heads, "account", ignore=True)
+
+
+class Session:
+    """One open transaction; see `Store.session`."""
+
+    __slots__ = ("_cursor", "connection", "durable", "heads", "store", "waited")
+
+    def __init__(self, store: Store, connection: sqlite3.Connection, durable: bool, waited: bool) -> None:
+        self.store = store
+        self.connection = connection
+        self.durable = durable
+        self.waited = waited
+        self.heads: dict[str, Head] = {}
+        self._cursor = connection.cursor()
+
+    def run(self, statement: Prepared, **values: Any) -> sqlite3.Cursor:
+        """Run a prepared statement on this transaction and return the cursor."""
+        if statement.constants:
+            values = {**statement.constants, **values}
+        return self._cursor.execute(statement.sql, values)
+
+    def rows(self, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+        return self.run(statement, **values).fetchall()
+
+    def row(self, statement: Prepared, **values: Any) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self.run(statement, **values).fetchone()
+        return found
+
+    def read_heads(self, account: str, group: str = "") -> dict[str, Head]:
+        """Read the heads of the account, its group and GLOBAL: whatever changed under us shows here."""
+        group_name = f"GROUP:{group}" if group else ""
+        for found in self.rows(HEADS, account=account, global_=GLOBAL, group_name=group_name):
+            head = Head(*found)
+            self.heads[head.account] = head
+        return self.heads
+
+
+class Store:
+    """
+    One database, seen from one process. Threads share it: sessions run one at a time.
+
+    Opening never creates. After `fork` the child opens its own connections at its first session.
+    """
+
+    def __init__(self, url: str, *, deadline_ms: int = 50) -> None:
+        path = sqlite_path(url)
+        if path is None:
+            raise StoreUnavailableError(f"`{url.partition('://')[0]}` is not served here: use a sqlite:/// URL")
+        self.url = url
+        self.path: Path = path
+        self.deadline_s = deadline_ms / 1000
+        self.directories = state_directories(url)
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._normal: sqlite3.Connection | None = None
+        self._full: sqlite3.Connection | None = None
+        self._watch: lite.FileWatch | None = None
+        self.opened = 0  # how often the files were opened: part of every cache key
+        self._commits = 0
+        self._generation_seen: tuple[object, int | None] = (None, 0)
+
+    # -- connections ----------------------------------------------------------------------------------------
+
+    def _connection(self, durable: bool) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # The parent's connections are not ours to close: SQLite forbids carrying them across a fork.
+            self._normal = self._full = self._watch = None
+            self._lock = threading.RLock()
+            self._pid = os.getpid()
+            self.opened += 1
+        elif self._watch is not None and not self._watch.is_same():
+            self.close()
+        found = self._full if durable else self._normal
+        if found is None:
+            found = lite.connect(self.path, durable=durable)
+            if durable:
+                self._full = found
+            else:
+                self._normal = found
+            # The first statement makes -wal and -shm appear; only then can they be watched.
+            lite._patiently(found, "SELECT 1 FROM account_heads LIMIT 1").fetchone()
+            if self._watch is None:
+                self._watch = lite.FileWatch(self.path)
+                self.opened += 1
+        return found
+
+    def close(self) -> None:
+        """Close the connections; the next session opens them again."""
+        for connection in (self._normal, self._full):
+            if connection is not None and self._pid == os.getpid():
+                connection.close()
+        self._normal = self._full = self._watch = None
+
+    # -- transactions ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def session(self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True) -> Iterator[Session]:
+        """
+        Open a transaction with the write lock; commit when the block ends, roll back when it raises.
+
+        Raises:
+            StoreBusyError: The lock was not to be had in time. StoreUnavailableError: The database is broken
+            or gone; nothing was written. CommitUnknownError: The commit may or may not stand.
+        """
+        wait = self.deadline_s if wait_s is None else wait_s
+        if not self._lock.acquire(timeout=max(wait, 0.001)):
+            raise StoreBusyError("another thread of this process holds the database")
+        try:
+            try:
+                connection = self._connection(durable)
+                if connection.in_transaction:
+                    raise StoreUnavailableError("a session is already open in this thread")
+                waited = lite.begin(connection, self.directories[0] if gated else None, wait)
+            except sqlite3.Error as e:
+                raise self._classified(e) from None
+            session = Session(self, connection, durable, waited)
+            try:
+                yield session
+            except sqlite3.Error as e:
+                self._roll_back(connection)
+                raise self._classified(e) from None
+            except BaseException:
+                self._roll_back(connection)
+                raise
+            self._commit(connection)
+        finally:
+            self._lock.release()
+
+    def commit(self, session: Session) -> None:
+        """Commit now, inside the block, so that what follows may trust it stands."""
+        self._commit(session.connection)
+
+    def roll_back(self, session: Session) -> None:
+        """Undo everything since the session began; the block may end normally."""
+        self._roll_back(session.connection)
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        if not connection.in_transaction:
+            return  # rolled back, or committed, inside the block
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as e:
+            still_open = connection.in_transaction
+            self._roll_back(connection)
+            if still_open:
+                raise self._classified(e) from None  # SQLite refused before writing: it is undone
+            raise CommitUnknownError(str(e)) from None
+        self._commits += 1
+        if self._commits % 256 == 0:
+            lite.checkpoint_if_large(self.path, connection)
+
+    @staticmethod
+    def _roll_back(connection: sqlite3.Connection) -> None:
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            connection.close()  # whatever it still holds goes with it
+
+    def _classified(self, error: sqlite3.Error) -> StoreUnavailableError:
+        if lite.is_busy(error) or "stand back" in str(error):
+            return StoreBusyError(f"the database was busy for {self.deadline_s * 1000:g} ms")
+        self.close()
+        return StoreUnavailableError(f"the database cannot be used: {error}")
+
+    def tidy(self) -> bool:
+        """Be the janitor once: checkpoint a WAL that has grown large."""
+        with self._lock:
+            return lite.checkpoint_if_large(self.path, self._connection(True))
+
+    # -- what stands beside the database ----------------------------------------------------------------------
+
+    def is_behind(self, generation: int) -> bool:
+        """
+        Say whether the GENERATION file is ahead of the database's *generation*: a backup was restored.
+
+        Read again only when the file changed; unreadable counts as ahead.
+        """
+        path = f"{self.path}.GENERATION"
+        try:
+            status = os.stat(path)
+            stamp: object = (status.st_ino, status.st_mtime_ns)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        if stamp != self._generation_seen[0]:
+            self._generation_seen = (stamp, read_generation(self.path))
+        on_disk = self._generation_seen[1]
+        return on_disk is None or on_disk > generation

@@ -1,0 +1,50 @@
+"""
+Every table of the database, one file per area; importing this package declares them all.
+
+This is the single declaration: migrations, snapshots and the data dictionary are held against it.
+"""
+
+from __future__ import annotations
+
+from riskguard.store.tables import (
+    audit,
+    authentication,
+    control,
+    copy_trading,
+    edis,
+    forever_orders,
+    funds,
+    instruments,
+    journal,
+    live_updates,
+    orders,
+    portfolio,
+    postback,
+    runs,
+    snapshots,
+    statements,
+    super_orders,
+)
+from riskguard.store.tables.base import SCHEMA_VERSION, metadata
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "audit",
+    "authentication",
+    "control",
+    "copy_trading",
+    "edis",
+    "forever_orders",
+    "funds",
+    "instruments",
+    "journal",
+    "live_updates",
+    "metadata",
+    "orders",
+    "portfolio",
+    "postback",
+    "runs",
+    "snapshots",
+    "statements",
+    "super_orders",
+]

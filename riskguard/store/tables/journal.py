@@ -1,0 +1,145 @@
+"""Accounts, their journal of decisions, and the reservations approved orders hold."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from riskguard.store.tables.base import (
+    INTEGER,
+    account,
+    epoch_us,
+    flag,
+    partial_index,
+    row_id,
+    said,
+    table,
+    text,
+    whole,
+    word,
+)
+
+PERMIT_STATES = (
+    "GRANTED", "SENT", "ACKED", "UNKNOWN", "REFUSED", "FILLED", "CANCELLED", "EXPIRED", "VOID", "RELEASED",
+)  # fmt: skip
+LIVE_PERMIT_STATES = ("GRANTED", "SENT", "ACKED", "UNKNOWN")
+
+accounts = table(
+    "accounts",
+    account("account", key=True),
+    said("role", doc="leader, follower, or any word of the desk"),
+    text("group_name", nullable=False, default="", doc="accounts of one group share GROUP limits"),
+    text("broker", nullable=False, default="", doc="paper, dhan; empty: none attached"),
+    epoch_us("created_at_us", nullable=False),
+    about="Accounts riskguard answers for.",
+    strict=True,
+)
+
+account_heads = table(
+    "account_heads",
+    account("account", key=True),
+    whole("sequence", nullable=False, default=0, at_least=0, doc="last decisions.sequence"),
+    text("last_hash", nullable=False, default="", doc="hash of that decision"),
+    whole("epoch", nullable=False, default=0, at_least=0, doc="counts state changes"),
+    whole("version", nullable=False, default=0, at_least=0, doc="bumped by triggers on all that an account reads"),
+    whole("generation", nullable=False, default=0, at_least=0, doc="GLOBAL row: latch and release commits so far"),
+    about="One row per account, and GLOBAL: whoever changes what a check reads changes this row too.",
+    strict=True,
+)
+
+decisions = table(
+    "decisions",
+    account("account"),
+    whole("sequence", nullable=False, at_least=1, doc="1, 2, 3 … without a gap"),
+    text("client_order_id", doc="null for what was no order"),
+    word("kind", "ORDER", "KILL", "RELEASE", "APPLY", "INIT", "STATE", "ADOPTED", "OVERRIDE", "BASELINE"),
+    flag("approved", nullable=False),
+    text("strategy", nullable=False, default=""),
+    epoch_us("decided_at_us", nullable=False),
+    text("body", nullable=False, doc="canonical JSON: order, facts, rejects, digest of the limits"),
+    text("previous_hash", nullable=False),
+    text("hash", nullable=False, doc="SHA-256 of previous_hash and body"),
+    sa.PrimaryKeyConstraint("account", "sequence"),
+    partial_index(
+        "uq_decisions_client_order_id", "account", "client_order_id", where="client_order_id IS NOT NULL", unique=True
+    ),
+    about="The journal: append-only, gapless and hash-chained per account.",
+    strict=True,
+)
+
+limit_sets = table(
+    "limit_sets",
+    text("digest", nullable=False, key=True),
+    text("body", nullable=False, doc="canonical JSON of the limits"),
+    about="The limits decisions were made under, once per set.",
+    strict=True,
+)
+
+permits = table(
+    "permits",
+    account("account"),
+    text("client_order_id", nullable=False),
+    whole("sequence", nullable=False, at_least=1),
+    word("state", *PERMIT_STATES),
+    text("direction", nullable=False, doc="REDUCING is what stopped accounts still let out"),
+    text("emergency_by", nullable=False, default=""),
+    text("correlation_id", nullable=False, doc="what the broker is told"),
+    text("exchange_segment", nullable=False),
+    text("security_id", nullable=False),
+    text("side", nullable=False),
+    text("product", nullable=False),
+    text("order_type", nullable=False),
+    text("strategy", nullable=False, default=""),
+    text("exit_group", nullable=False, default=""),
+    whole("quantity", nullable=False, at_least=1),
+    whole("filled_quantity", nullable=False, default=0, at_least=0),
+    sa.Column("price_e4", INTEGER, doc="1/10000 rupee"),
+    sa.Column("trigger_price_e4", INTEGER, doc="1/10000 rupee"),
+    text("cancel_first", nullable=False, default="[]", doc="JSON: orders that must be gone before this exit"),
+    text("order_id", doc="broker's order id, once acknowledged"),
+    epoch_us("granted_at_us", nullable=False),
+    epoch_us("expires_at_us", nullable=False),
+    epoch_us("sent_at_us"),
+    epoch_us("ended_at_us"),
+    text("detail", nullable=False, default=""),
+    sa.PrimaryKeyConstraint("account", "client_order_id"),
+    sa.UniqueConstraint("correlation_id"),
+    sa.CheckConstraint("filled_quantity <= quantity", name="filled"),
+    partial_index("idx_permits_live", "account", "state", where="state IN ('GRANTED', 'SENT', 'ACKED', 'UNKNOWN')"),
+    partial_index("idx_permits_order", "account", "order_id", where="order_id IS NOT NULL"),
+    sa.Index("idx_permits_granted", "account", "granted_at_us"),
+    about="Reservations: what an approved order holds until it is filled, cancelled or released.",
+    strict=True,
+)
+
+order_messages = table(
+    "order_messages",
+    row_id(),
+    account("account"),
+    word("kind", "NEW", "MODIFY", "CANCEL"),
+    text("client_order_id", nullable=False, default=""),
+    epoch_us("at_us", nullable=False),
+    sa.Index("idx_order_messages_account", "account", "at_us"),
+    about="Messages sent to the broker: what the throttle counts, over all processes.",
+    strict=True,
+)
+
+refusal_repeats = table(
+    "refusal_repeats",
+    row_id(),
+    account("account"),
+    whole("violation_id", nullable=False, doc="risk_violations.id that was repeated"),
+    text("strategy", nullable=False, default=""),
+    whole("repeats", nullable=False, at_least=1),
+    epoch_us("at_us", nullable=False),
+    sa.Index("idx_refusal_repeats_account", "account", "at_us"),
+    about="How often a refusal was repeated within its second: a runaway costs one row a second.",
+    strict=True,
+)
+
+adopted_files = table(
+    "adopted_files",
+    text("digest", nullable=False, key=True, doc="SHA-256 of the spool file"),
+    epoch_us("at_us", nullable=False),
+    about="Spool files already taken over: one left behind by a crash is not taken twice.",
+    strict=True,
+)

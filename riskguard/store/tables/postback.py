@@ -1,0 +1,52 @@
+"""Webhooks: where the broker posts, and what it posted."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from riskguard.store.tables.base import (
+    account,
+    epoch,
+    flag,
+    partial_index,
+    row_id,
+    since_v4,
+    table,
+    text,
+)
+
+postback_configs = table(
+    "postback_configs",
+    row_id(),
+    account(),
+    text("webhook_url", nullable=False),
+    text("webhook_secret", doc="encrypted; our own shared secret, the broker documents none"),
+    text("event_types", doc="JSON array"),
+    flag("is_active", default=1),
+    epoch("created_at", nullable=False),
+    epoch("updated_at", nullable=False),
+    epoch("last_triggered_at"),
+    sa.Index("idx_postback_configs_account", "account_type", "is_active"),
+    about="Webhook registrations.",
+)
+
+postback_events = table(
+    "postback_events",
+    row_id(),
+    account(),
+    text("event_type", nullable=False),
+    text("order_id", doc="as posted; the order may have no row yet"),
+    text("payload", nullable=False, doc="JSON"),
+    text("signature"),
+    flag("is_verified"),
+    flag("is_processed", default=0),
+    epoch("processed_at"),
+    text("error_message"),
+    epoch("received_at", nullable=False),
+    since_v4(text("digest", doc="SHA-256 of account and payload; a message posted again is one row")),
+    sa.Index("idx_postback_events_account", "account_type", "received_at"),
+    sa.Index("idx_postback_events_order", "order_id"),
+    sa.Index("idx_postback_events_processed", "is_processed", "received_at"),
+    partial_index("uq_postback_events_digest", "digest", where="digest IS NOT NULL", unique=True),
+    about="Webhook messages as they came, before anything is made of them.",
+)

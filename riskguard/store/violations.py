@@ -1,0 +1,244 @@
+"""Violations: a refusal on disk, naming its limit, before anybody hears of it. And the spool when it cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from riskguard.core.decide import Decision
+from riskguard.core.money import to_text
+from riskguard.core.reject import RUPEES, Reject, RejectCode
+from riskguard.store.session import Session
+from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.tables.control import risk_violations
+from riskguard.store.tables.journal import adopted_files, refusal_repeats
+
+REPEAT_US = 1_000_000
+REPEATS_KEPT_MAX = 10_000
+SPOOL_LINE_MAX = 4_000
+
+_COLUMNS = (
+    "account_type", "violation_type", "limit_value", "actual_value", "security_id", "action_taken", "violated_at",
+    "violated_at_us", "code", "check_name", "limit_id", "scope", "unit", "measured", "limit_text", "detail",
+    "client_order_id", "sequence", "strategy", "exchange_segment", "side", "product", "order_type", "quantity", "price",
+    "control_id",
+)  # fmt: skip
+ADD = insert_into(risk_violations, *_COLUMNS)
+ADD_REPEATS = insert_into(refusal_repeats, "account", "violation_id", "strategy", "repeats", "at_us")
+ADOPT_FILE = insert_into(adopted_files, "digest", "at_us", ignore=True)
+_v = risk_violations.c
+SINCE = prepare(
+    sa.select(risk_violations)
+    .where(_v.violated_at >= param("since_s"), _v.account_type >= param("low"), _v.account_type <= param("high"))
+    .order_by(_v.id)
+)
+
+# Version 3 knew three kinds; its readers go on finding them under its words.
+V3_TYPES = {
+    RejectCode.DAILY_LOSS_REACHED: "DAILY_LOSS",
+    RejectCode.NET_POSITION_ABOVE_LIMIT: "POSITION_SIZE",
+    RejectCode.ORDER_VALUE_ABOVE_LIMIT: "ORDER_VALUE",
+}
+
+Key = tuple[str, str, tuple[str, str], str, str, str]
+
+
+def record(session: Session, decision: Decision, sequence: int, action: str = "ORDER_REJECTED") -> int:
+    """Write one violation row per refusal; return the id of the weightiest."""
+    first = 0
+    for reject in decision.rejects:
+        row = _row(decision, reject, sequence, action)
+        cursor = session.run(ADD, **row)
+        first = first or int(cursor.lastrowid or 0)
+    return first
+
+
+def _row(decision: Decision, reject: Reject, sequence: int | None, action: str) -> dict[str, Any]:
+    order = decision.order
+    scale = 10_000 if reject.unit == RUPEES else 1
+    return {
+        "account_type": order.account,
+        "violation_type": V3_TYPES.get(reject.code, reject.code.value),
+        # Version 3 demands numbers: 0 where there is none; `measured` and `limit_text` say the truth.
+        "limit_value": _real(reject.limit_raw, scale),
+        "actual_value": _real(reject.measured_raw, scale),
+        "security_id": order.security_id,
+        "action_taken": action,
+        "violated_at": decision.decided_at_us // 1_000_000,
+        "violated_at_us": decision.decided_at_us,
+        "code": reject.code.value,
+        "check_name": reject.check,
+        "limit_id": reject.limit_id,
+        "scope": reject.scope,
+        "unit": reject.unit,
+        "measured": _text(reject.measured_raw, reject.unit),
+        "limit_text": _text(reject.limit_raw, reject.unit),
+        "detail": reject.message[:500],
+        "client_order_id": order.client_order_id,
+        "sequence": sequence,
+        "strategy": order.strategy,
+        "exchange_segment": order.exchange_segment,
+        "side": order.side,
+        "product": order.product,
+        "order_type": order.order_type,
+        "quantity": order.quantity,
+        "price": None if order.price_e4 is None else to_text(order.price_e4),
+        "control_id": reject.row_id,
+    }
+
+
+def live_breach(
+    session: Session, account: str, code: str, limit_id: str, scope: str, measured_e4: int | None, limit_e4: int | None,
+    action: str, detail: str, now_us: int, control_id: int | None,
+) -> int:  # fmt: skip
+    """Write a violation a sweep found: no order is behind it."""
+    kind = {member.value: word for member, word in V3_TYPES.items()}.get(code, code)
+    cursor = session.run(
+        ADD,
+        **{
+            **dict.fromkeys(_COLUMNS),
+            "account_type": account,
+            "violation_type": kind,
+            "limit_value": _real(limit_e4, 10_000),
+            "actual_value": _real(measured_e4, 10_000),
+            "action_taken": action,
+            "violated_at": now_us // 1_000_000,
+            "violated_at_us": now_us,
+            "code": code,
+            "limit_id": limit_id,
+            "scope": scope,
+            "unit": RUPEES,
+            "measured": _text(measured_e4, RUPEES),
+            "limit_text": _text(limit_e4, RUPEES),
+            "detail": detail[:500],
+            "control_id": control_id,
+        },
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _real(raw: int | None, scale: int) -> float:
+    return 0.0 if raw is None else round(raw / scale, 4)
+
+
+def _text(raw: int | None, unit: str) -> str | None:
+    if raw is None:
+        return None
+    return to_text(raw) if unit == RUPEES else str(raw)
+
+
+# -- repeats --------------------------------------------------------------------------------------------------
+
+
+def repeat_keys(decision: Decision) -> list[Key]:
+    """Return what makes each refusal of *decision* the same as an earlier one."""
+    order = decision.order
+    return [
+        (order.account, order.strategy, order.instrument, order.side, reject.code.value, reject.limit_id)
+        for reject in decision.rejects
+    ]
+
+
+@dataclass(slots=True)
+class Repeats:
+    """Refusals this process wrote within the last second: a runaway must not cost a disk sync each time."""
+
+    written: dict[Key, tuple[int, int]] = field(default_factory=dict)  # key -> (violation id, written at)
+    counts: dict[tuple[str, str, int], int] = field(default_factory=dict)  # (account, strategy, violation) -> repeats
+
+    def of(self, decision: Decision) -> int | None:
+        """Return the violation *decision* only repeats, or None when any of its refusals is new."""
+        found = [self.written.get(key) for key in repeat_keys(decision)]
+        for each in found:
+            if each is None or not 0 <= decision.decided_at_us - each[1] < REPEAT_US:
+                return None
+        return found[0][0] if found and found[0] is not None else None
+
+    def count(self, decision: Decision, violation_id: int) -> None:
+        key = (decision.order.account, decision.order.strategy, violation_id)
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+    def wrote(self, decision: Decision, violation_id: int) -> None:
+        """Remember what was committed; the window runs from here and is not extended by repeats."""
+        if len(self.written) > REPEATS_KEPT_MAX:
+            self.written.clear()
+        for key in repeat_keys(decision):
+            self.written[key] = (violation_id, decision.decided_at_us)
+
+    def flush(self, session: Session, now_us: int) -> None:
+        """Write the counts gathered so far; call `flushed` once they are committed."""
+        for (account, strategy, violation_id), repeats in self.counts.items():
+            session.run(
+                ADD_REPEATS, account=account, violation_id=violation_id, strategy=strategy, repeats=repeats, at_us=now_us
+            )
+
+    def flushed(self) -> None:
+        self.counts.clear()
+
+
+# -- the spool ------------------------------------------------------------------------------------------------
+
+
+def spool(directory: Path, decision: Decision) -> bool:
+    """
+    Append a refusal the database could not take to this process's spool file; False when even that failed.
+
+    Synced, because the promise is the same: nothing is lost.
+    """
+    line = json.dumps(
+        [_row(decision, reject, None, "ORDER_REJECTED") for reject in decision.rejects][:20], separators=(",", ":")
+    )
+    try:
+        (directory / "spool").mkdir(exist_ok=True, mode=0o700)
+        path = directory / "spool" / f"{os.getpid()}-{time.time_ns() // 60_000_000_000}.jsonl"
+        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, line.encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def spooled(directory: Path) -> list[Path]:
+    """Return spool files that are complete: those of this minute may still grow."""
+    minute = time.time_ns() // 60_000_000_000
+    try:
+        names = sorted(os.listdir(directory / "spool"))
+    except OSError:
+        return []
+    return [directory / "spool" / name for name in names if _minute_of(name) < minute]
+
+
+def _minute_of(name: str) -> int:
+    digits = name.removesuffix(".jsonl").rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def adopt(session: Session, path: Path, now_us: int) -> int:
+    """Take a spool file over into `risk_violations`; a file taken before counts nothing. Unlink it after commit."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return 0
+    if session.run(ADOPT_FILE, digest=hashlib.sha256(raw).hexdigest(), at_us=now_us).rowcount != 1:
+        return 0
+    adopted = 0
+    for line in raw.splitlines():
+        try:
+            rows = json.loads(line)
+        except ValueError:
+            continue  # the last line of a process that died while writing it
+        for row in rows:
+            session.run(ADD, **{name: row.get(name) for name in _COLUMNS})
+            adopted += 1
+    return adopted
