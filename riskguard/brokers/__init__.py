@@ -1,0 +1,1 @@
+"""Broker adapters: translation and classification only."""

@@ -1,0 +1,279 @@
+"""
+The paper broker: `ports.Broker` against a market that somebody else moves with `set_quote`.
+
+Several processes, threads and accounts share one file; quotes are everybody's, orders are an account's own.
+Statuses are Dhan's words. What it leaves out: margin is not modelled (any order is affordable), hours are not
+kept, nothing is squared off at the day's end, and prices have no bands. The book and the trades are those of the
+session date; an order of an earlier date neither fills nor shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import astuple
+from pathlib import Path
+from typing import Final, TypeVar
+
+from riskguard.brokers.paper import orders as book
+from riskguard.brokers.paper.faults import set_fault, standing, use_up
+from riskguard.brokers.paper.file import MarketFile
+from riskguard.brokers.paper.ledger import ChargeBook, Fill, positions, realised_e4
+from riskguard.brokers.paper.market import Market
+from riskguard.brokers.paper.settings import PaperSettings
+from riskguard.core.instrument import Instrument
+from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
+from riskguard.core.terms import Product
+from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, SettingsError
+from riskguard.ports import ApprovedOrder, Clock
+
+CORRELATION_ID_CHARACTERS_MAX: Final = 25
+"""What the real broker takes; one more was measured to be refused."""
+
+Answer = TypeVar("Answer")
+
+
+class PaperBroker(Market):
+    """One account's connection to the paper market. Safe in threads and across fork; open one per process."""
+
+    name = "paper"
+
+    def __init__(self, file: MarketFile, account: str, clock: Clock) -> None:
+        """Use `open`."""
+        super().__init__(file, clock)
+        self._account = account
+        self._charges = ChargeBook()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        account: str,
+        *,
+        clock: Clock,
+        instruments: Iterable[Instrument] = (),
+        settings: PaperSettings | None = None,
+    ) -> PaperBroker:
+        """
+        Join the market in the file at *path*, which is made if missing (0600).
+
+        Args:
+            instruments: Added to the market: ticks round fills, multipliers and kinds give profit and charges.
+            settings: Written for the account, for every process; None takes what stands, or the defaults.
+
+        Raises:
+            SettingsError: The file is no paper market.
+            BrokerUnavailableError: It cannot be made, opened or written.
+        """
+        broker = cls(MarketFile(Path(os.path.abspath(path))), account, clock)
+        kept = [(each.exchange_segment, each.security_id, json.dumps(astuple(each))) for each in instruments]
+        with broker._file.writing() as connection:
+            if settings is not None:
+                connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, settings.text()))
+            else:
+                connection.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?)", (account, PaperSettings().text()))
+            connection.executemany("INSERT OR REPLACE INTO instruments VALUES (?, ?, ?)", kept)
+        return broker
+
+    @property
+    def account(self) -> str:
+        return self._account
+
+    # -- ports.Broker ---------------------------------------------------------------------------------------
+
+    def place(self, approved: ApprovedOrder) -> str:
+        """
+        Take the order and return its id; it trades at once if the current quote lets it.
+
+        Raises:
+            PermitNotSendableError: `approved.begin()` said so; nothing was done.
+            BrokerRefusedError: The correlation id was used before or is too long, or another account's order.
+            BrokerUnavailableError, BrokerUnconfirmedError: As `ports.Broker` says.
+        """
+        return self._call("place", lambda how: self._place(approved, how), approved.begin)
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel the order's rest; refused while it is TRANSIT, when it is done, and when it is not known."""
+        return self._call("cancel", lambda _how: self._cancel(order_id))
+
+    def orders(self) -> tuple[SeenOrder, ...]:
+        """Return the day's orders, current."""
+        return self._call("orders", lambda how: () if how == "empty" else self._orders())
+
+    def positions(self) -> tuple[SeenPosition, ...]:
+        """Return the position list as it was `position_lag_s` ago."""
+        return self._call("positions", lambda how: () if how == "empty" else self._positions())
+
+    def trades(self) -> tuple[SeenTrade, ...]:
+        """Return the day's fills, current."""
+        return self._call("trades", lambda how: () if how == "empty" else self._trades())
+
+    def funds(self) -> SeenFunds:
+        """
+        Return opening funds + realised profit − charges; nothing is ever blocked, so `used_e4` is unknown.
+
+        Charges no rate exists for are not taken off: `charges_unknown` names them.
+        """
+        return self._call("funds", lambda _how: self._funds())
+
+    # -- what a test or a demonstration arranges -------------------------------------------------------------
+
+    def carry(
+        self, exchange_segment: str, security_id: str, product: str, quantity: int, previous_close_e4: int
+    ) -> None:
+        """
+        Bring in a position of an earlier day, long > 0 or short < 0; again for the same line replaces it.
+
+        Its cost is its previous close. Zero takes it away.
+        """
+        if product not in list(Product) or type(quantity) is not int:
+            raise SettingsError(f"`{product}` or `{quantity!r}` is no product and quantity to carry")
+        if type(previous_close_e4) is not int or previous_close_e4 <= 0:
+            raise SettingsError(f"`previous_close_e4` = {previous_close_e4!r}: wants 1/10000 rupee above 0")
+        line = (self._account, exchange_segment, security_id, str(product))
+        with self._file.writing() as connection:
+            connection.execute(
+                "DELETE FROM carried WHERE account = ? AND exchange_segment = ? AND security_id = ? AND product = ?",
+                line,
+            )
+            if quantity:
+                kept = (*line, self._now()[0], quantity, previous_close_e4)
+                connection.execute("INSERT INTO carried VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+
+    def behave(self, operation: str, how: str, times: int | None = None) -> None:
+        """
+        Break an operation of this account, in every process: see `faults.FAULTS` for *how*.
+
+        Args:
+            operation: `place`, `cancel`, `orders`, `positions`, `trades`, `funds` or `all`.
+            how: `ok` mends it.
+            times: For so many calls; None: until told otherwise.
+        """
+        with self._file.writing() as connection:
+            set_fault(connection, self._account, operation, how, times)
+
+    @property
+    def charges_unknown(self) -> tuple[str, ...]:
+        """What `funds` does not surely know of the charges of any day; empty: all are exact."""
+        with self._file.reading() as connection:
+            fills = book.fills(connection, self._account)
+            instruments = book.instruments_of(connection, fills)
+        return tuple(said for day, own in _by_day(fills) for said in self._charges.day(day, own, instruments)[1])
+
+    # -- acting ---------------------------------------------------------------------------------------------
+
+    def _place(self, approved: ApprovedOrder, how: str) -> str:
+        order, correlation_id = approved.order, approved.correlation_id
+        with self._file.writing() as connection:
+            # Here and not earlier: the lock may have been waited for, and the mark of sending ages meanwhile.
+            approved.begin()
+            if order.account != self._account:
+                raise BrokerRefusedError(f"an order of `{order.account}` on the connection of `{self._account}`")
+            if not 0 < len(correlation_id) <= CORRELATION_ID_CHARACTERS_MAX:
+                raise BrokerRefusedError(f"a correlation id has 1 to {CORRELATION_ID_CHARACTERS_MAX} characters")
+            today, now_us = self._now()
+            settings = book.settings_of(connection, self._account)
+            status, detail = ("REJECTED", "rejected by the exchange") if how == "reject" else ("TRANSIT", "")
+            lands_us = now_us + settings.transit_us
+            number = book.insert(connection, order, correlation_id, status, today, lands_us, detail)
+            book.land(connection, today, now_us)
+        return book.order_id(number)
+
+    def _cancel(self, order_id: str) -> None:
+        number = book.number_of(order_id)
+        with self._file.writing() as connection:
+            today, now_us = self._now()
+            book.land(connection, today, now_us)
+            row = connection.execute(
+                "SELECT status FROM orders WHERE number = ? AND account = ? AND session_date >= ?",
+                (number, self._account, today),
+            ).fetchone()
+            if row is None:
+                raise BrokerRefusedError(f"no order `{order_id}` here today")
+            if row["status"] == "TRANSIT":
+                raise BrokerRefusedError(f"`{order_id}` is in TRANSIT: wait, and cancel again")
+            if row["status"] not in book.LIVE:
+                raise BrokerRefusedError(f"`{order_id}` is {row['status']} already")
+            connection.execute("UPDATE orders SET status = 'CANCELLED' WHERE number = ?", (number,))
+
+    # -- looking --------------------------------------------------------------------------------------------
+
+    def _orders(self) -> tuple[SeenOrder, ...]:
+        today, _ = self._landed()
+        with self._file.reading() as connection:
+            return book.seen_orders(connection, self._account, today)
+
+    def _trades(self) -> tuple[SeenTrade, ...]:
+        today, _ = self._landed()
+        with self._file.reading() as connection:
+            return book.seen_trades(connection, self._account, today)
+
+    def _positions(self) -> tuple[SeenPosition, ...]:
+        today, now_us = self._landed()
+        with self._file.reading() as connection:
+            lag_us = book.settings_of(connection, self._account).position_lag_us
+            carried, fills = book.carried(connection, self._account), book.fills(connection, self._account)
+            closes_e4 = book.closes_e4(connection, today)
+        return positions(carried, fills, today, now_us - lag_us, closes_e4)
+
+    def _funds(self) -> SeenFunds:
+        today, _ = self._landed()
+        with self._file.reading() as connection:
+            funds_e4 = book.settings_of(connection, self._account).opening_funds_e4
+            carried, fills = book.carried(connection, self._account), book.fills(connection, self._account)
+            instruments = book.instruments_of(connection, fills)
+        charges_e4 = {day: self._charges.day(day, own, instruments)[0] for day, own in _by_day(fills)}
+        before_e4 = sum(each_e4 for day, each_e4 in charges_e4.items() if day < today)
+        opened_e4 = realised_e4(carried, fills, instruments, today)
+        made_e4 = realised_e4(carried, fills, instruments)
+        return SeenFunds(
+            available_e4=None if made_e4 is None else funds_e4 + made_e4 - sum(charges_e4.values()),
+            opening_e4=None if opened_e4 is None else funds_e4 + opened_e4 - before_e4,
+            used_e4=None,
+        )
+
+    # -- shared ---------------------------------------------------------------------------------------------
+
+    def _landed(self) -> tuple[str, int]:
+        """Let orders whose transit is over reach the market; return the session date and the time."""
+        today, now_us = self._now()
+        with self._file.reading() as connection:
+            due = book.is_landing(connection, today, now_us)
+        if due:
+            with self._file.writing() as connection:
+                book.land(connection, today, now_us)
+        return today, now_us
+
+    def _call(self, operation: str, act: Callable[[str], Answer], leave: Callable[[], None] = lambda: None) -> Answer:
+        """Do one operation as `behave` says; *leave* is what happens to a request that goes out for nothing."""
+        with self._file.reading() as connection:
+            found = standing(connection, self._account, operation)
+            settings = book.settings_of(connection, self._account)
+        how = "ok" if found is None else found[1]
+        if found is not None and found[2] is not None:
+            with self._file.writing() as connection:
+                how = use_up(connection, self._account, operation)
+        if how == "fail":
+            raise BrokerUnavailableError(f"`{operation}` never left: told to fail")
+        if how == "refuse" or how == "lost" or (how == "hang" and not settings.hang_acts):
+            leave()
+        if how == "refuse":
+            raise BrokerRefusedError(f"`{operation}` was refused: told to")
+        if how in ("lost", "silent", "hang"):
+            if how == "silent" or (how == "hang" and settings.hang_acts):
+                with contextlib.suppress(BrokerRefusedError):  # it said no, and nobody heard it
+                    act(how)
+            if how == "hang":
+                time.sleep(settings.hang_s)
+            raise BrokerUnconfirmedError(f"no answer to `{operation}`: it may or may not have acted")
+        return act(how)
+
+
+def _by_day(fills: list[Fill]) -> list[tuple[str, list[Fill]]]:
+    days: dict[str, list[Fill]] = {}
+    for fill in fills:
+        days.setdefault(fill.session_date, []).append(fill)
+    return sorted(days.items())

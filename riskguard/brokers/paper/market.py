@@ -1,0 +1,54 @@
+"""The paper market itself: somebody moves it with `set_quote`, and the orders resting there meet the quote."""
+
+from __future__ import annotations
+
+from riskguard.brokers.paper import orders as book
+from riskguard.brokers.paper.file import MarketFile
+from riskguard.core.calendar import Calendar
+from riskguard.core.quote import Quote
+from riskguard.ports import Clock
+
+
+class Market:
+    """The quotes of one file and what they do to the orders of every account in it. Also a `ports.Marks`."""
+
+    def __init__(self, file: MarketFile, clock: Clock) -> None:
+        self._file, self._clock = file, clock
+
+    def close(self) -> None:
+        """Leave the market; orders go on resting there."""
+        self._file.close()
+
+    def set_quote(self, exchange_segment: str, security_id: str, quote: Quote) -> None:
+        """Move the market: every working order of the instrument meets the quote, oldest first, all accounts."""
+        key = (exchange_segment, security_id)
+        with self._file.writing() as connection:
+            today, now_us = self._now()
+            book.land(connection, today, now_us)
+            connection.execute(
+                "INSERT OR REPLACE INTO quotes (exchange_segment, security_id, session_date, ltp_e4, bid_e4, ask_e4, "
+                "at_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key, today, *quote),
+            )
+            working = connection.execute(
+                f"SELECT * FROM orders WHERE {book.WORKING} AND status <> 'TRANSIT' AND exchange_segment = ? "  # noqa: S608
+                "AND security_id = ? AND session_date >= ? ORDER BY number",
+                (*key, today),
+            ).fetchall()
+            for row in working:
+                book.trade(connection, row, quote, today, now_us, arriving=False)
+
+    def quote(self, exchange_segment: str, security_id: str) -> Quote | None:
+        """Return the day's current quote, None where none was set: `ports.Marks`."""
+        with self._file.reading() as connection:
+            return book.quote_of(connection, (exchange_segment, security_id), self._now()[0])
+
+    def close_day(self) -> None:
+        """End the session: every working order of every account becomes EXPIRED, its filled part kept."""
+        with self._file.writing() as connection:
+            connection.execute(f"UPDATE orders SET status = 'EXPIRED' WHERE {book.WORKING}")  # noqa: S608
+
+    def _now(self) -> tuple[str, int]:
+        """Return the session date and the time."""
+        now_us = self._clock.now_us()
+        return Calendar.session_date(now_us).isoformat(), now_us

@@ -1,0 +1,1 @@
+"""Services orchestrate and decide nothing: guard, kill switch, sweeper, settings, wiring."""

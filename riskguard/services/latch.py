@@ -1,0 +1,130 @@
+"""
+The latch as every service sees it: flags on disk, rows in the database, and which of the two knows more.
+
+A flag without a row is adopted by whoever reaches the database first; a flag whose kill a committed release
+names is removed; whatever disagrees, the safer one wins.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from riskguard.core.state import Cause, TradingState
+from riskguard.store import controls, halt, journal, permits
+from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
+from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.tables.runs import kill_runs
+
+KILL_RUN_LIFE_US = 15 * 60 * 1_000_000
+
+_k = kill_runs.c
+RUNS_OF_KILL = prepare(sa.select(_k.account).where(_k.kill_id == param("kill_id")))
+ADD_RUN = insert_into(
+    kill_runs, "kill_id", "account", "scope", "kill_plan", "state", "cause", "by_whom", "reason", "started_at_us", "deadline_us",
+    ignore=True,
+)  # fmt: skip
+
+
+class Flags(NamedTuple):
+    """What lies in the halt directories, as it concerns one account."""
+
+    names: tuple[str, ...]
+    causes: tuple[Cause, ...]
+
+
+NO_FLAGS = Flags((), ())
+
+
+def look(directories: tuple[str, ...], account: str, now_us: int) -> Flags:
+    """Read the flags; a directory that cannot be read is a cause by itself."""
+    names = halt.standing(directories)
+    if names is None:
+        said = f"a halt directory is missing or unreadable ({', '.join(directories)})"
+        return Flags((), (Cause(GLOBAL, TradingState.HALTED, "HALT_DIRECTORY", said, "riskguard", now_us),))
+    if not names:
+        return NO_FLAGS
+    causes = []
+    for name in names:
+        scope, kill_id = halt.parse_flag(name)
+        if scope in (GLOBAL, f"ACCOUNT:{account}"):
+            causes.append(Cause(scope, TradingState.HALTED, "FLAG_FILE", "a halt flag stands", "", now_us, kill_id))
+    return Flags(tuple(names), tuple(causes))
+
+
+def record_kill(
+    session: Session, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str, now_us: int
+) -> tuple[str, ...]:
+    """
+    Write the kill in the open transaction: row, epoch, journal, kill runs, void permits. Returns the accounts.
+
+    A GLOBAL kill has one run per account, because each has its own broker to be flat at.
+    """
+    everyone = tuple(row[0] for row in session.rows(ACCOUNTS))
+    owner = GLOBAL if scope == GLOBAL else scope.partition(":")[2]
+    concerned = everyone if owner == GLOBAL else (owner,)
+    session.read_heads(GLOBAL)
+    controls.latch(session, owner, by, reason, now_us)
+    for account in dict.fromkeys((owner, *concerned)):
+        session.read_heads(account)
+        permits.void_increasing(session, account, now_us, f"killed: {reason}"[:300])
+        contents = {"scope": scope, "kill_id": kill_id, "plan": plan, "cause": cause, "by": by, "reason": reason}
+        journal.append(session, account, "KILL", contents, now_us)
+    # Without an account there is nothing to run, but the row is what says that this flag is known.
+    for account in concerned or (GLOBAL,):
+        session.run(
+            ADD_RUN, kill_id=kill_id, account=account, scope=scope, kill_plan=plan, state="OPEN" if concerned else "DONE", cause=cause, by_whom=by,
+            reason=reason, started_at_us=now_us, deadline_us=now_us + KILL_RUN_LIFE_US,
+        )  # fmt: skip
+    return concerned
+
+
+def adopt_flags(store: Store, session: Session, names: tuple[str, ...], now_us: int) -> tuple[bool, frozenset[str]]:
+    """
+    Take over flags the database does not know; return (something was written, kills that were released).
+
+    The caller removes the flags of released kills once the transaction stands.
+    """
+    released = controls.released_kills(session)
+    wrote = False
+    for name in names:
+        scope, kill_id = halt.parse_flag(name)
+        if kill_id in released or session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
+            continue
+        known = {row[0] for row in session.rows(ACCOUNTS)}
+        if scope != GLOBAL and scope.partition(":")[2] not in known:
+            continue  # another database's account: its flag halts here only accounts of that name
+        text = _flag_text(store.directories, name)
+        record_kill(
+            session, scope, kill_id, text.get("plan", "cancel"), "FLAG_FILE", text.get("by", ""),
+            text.get("reason", "") or "adopted from a halt flag", now_us,
+        )  # fmt: skip
+        wrote = True
+    return wrote, frozenset(halt.parse_flag(name)[1] for name in names) & released
+
+
+def _flag_text(directories: tuple[Path, ...], name: str) -> dict[str, str]:
+    """Read who and why from a flag; it may be empty or torn, and says then nothing."""
+    for directory in directories:
+        try:
+            said = json.loads((directory / halt.HALT / name).read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(said, dict):
+            plan = said.get("plan")
+            return {
+                **{key: str(value) for key, value in said.items()},
+                "plan": plan if plan in ("halt", "cancel", "flatten", "broker") else "cancel",
+            }
+    return {}
+
+
+def after_commit(store: Store, generation: int) -> None:
+    """Write the GENERATION file once a latch or release stands; a failure leaves the old, which only warns less."""
+    try:
+        halt.write_generation(store.path, generation)
+    except OSError:
+        return

@@ -1,0 +1,62 @@
+"""
+Brings what the broker shows into the book: fills, orders, positions, funds; and settles permits by it.
+
+Runs inside a session. The same fill told twice counts once; a permit's quantity leaves the working quantity
+in the transaction that adds its fill to the book.
+"""
+
+from __future__ import annotations
+
+from riskguard.core.seen import Seen, SeenOrder, SeenTrade
+from riskguard.store import books, permits
+from riskguard.store.permits import PermitRow
+from riskguard.store.session import Session
+
+
+def take_over(session: Session, account: str, date: str, seen: Seen, now_us: int, source: str) -> None:
+    """Write everything one look showed. A list that could not be read (None) changes nothing."""
+    for trade in seen.trades or ():
+        take_fill(session, account, date, trade, now_us)
+    for order in seen.orders or ():
+        take_order(session, account, order, now_us, source)
+    if seen.positions is not None:
+        snapshot = books.begin_snapshot(session, account, "positions", seen.fetched_at_us, len(seen.positions), source)
+        books.add_positions(session, account, snapshot, seen.fetched_at_us, seen.positions)
+        books.complete_snapshot(session, snapshot)
+    if seen.funds is not None:
+        books.save_funds(session, account, seen.fetched_at_us, seen.funds)
+
+
+def take_fill(session: Session, account: str, date: str, trade: SeenTrade, now_us: int) -> bool:
+    """Book one fill; False when it was known."""
+    permit = permits.by_broker_order(session, account, trade.order_id, trade.correlation_id)
+    if not books.save_trade(session, account, date, trade, permit.client_order_id if permit else None, now_us):
+        return False
+    if permit is not None:
+        permits.fill(session, permit, trade.quantity, now_us, trade.order_id)
+    books.add_fill(session, account, date, trade)
+    return True
+
+
+def take_order(session: Session, account: str, order: SeenOrder, now_us: int, source: str) -> None:
+    """Store one order as the broker lists it and let it settle its permit."""
+    permit = permits.by_broker_order(session, account, order.order_id, order.correlation_id)
+    books.save_order(session, account, order, permit.client_order_id if permit else None, source, now_us)
+    if permit is not None and permit.is_live:
+        _settle(session, permit, order, now_us)
+
+
+def _settle(session: Session, permit: PermitRow, order: SeenOrder, now_us: int) -> None:
+    """Move a permit by the broker's word; fills not booked yet keep it reserved until they are."""
+    if order.is_live:
+        if permit.state in ("SENT", "UNKNOWN", "GRANTED"):
+            permits.move(session, permit, "ACKED", now_us, order_id=order.order_id, why="found at the broker")
+        return
+    if order.filled > permit.filled_quantity:
+        return  # the trade list lags the order list: what filled must reach the book first
+    if permit.filled_quantity >= permit.quantity:
+        permits.move(session, permit, "FILLED", now_us, order_id=order.order_id)
+    elif order.filled == 0 and order.status.upper() == "REJECTED":
+        permits.move(session, permit, "REFUSED", now_us, order_id=order.order_id, why=order.detail or order.status)
+    else:
+        permits.move(session, permit, "CANCELLED", now_us, order_id=order.order_id, why=order.detail or order.status)

@@ -1,0 +1,75 @@
+"""
+Scheduling: APScheduler fires, our own `sweeps` table remembers. In a daemon, or in a thread of a small bot.
+
+Memory job store only: with a persistent one a database error kills the scheduler's thread for ever, and
+jobs would be pickled into the database. Source: pitfalls.md §1.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from riskguard.services.guard import RiskGuard
+from riskguard.services.sweeper import Sweeper
+
+log = logging.getLogger("riskguard")
+
+MISFIRE_GRACE_S = 30
+
+
+class Schedule:
+    """The sweeps of several accounts on one APScheduler; `is_alive` notices a dead scheduler thread."""
+
+    def __init__(self, guard: RiskGuard, sweepers: Sequence[Sweeper], *, every_s: float | None = None) -> None:
+        from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+        from apscheduler.executors.pool import ThreadPoolExecutor
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        self.guard = guard
+        self._scheduler: Any = BackgroundScheduler(
+            executors={"sweeps": ThreadPoolExecutor(max_workers=max(1, len(sweepers)))},
+            job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1},
+            timezone="Asia/Kolkata",
+            daemon=True,
+        )
+        self._scheduler.add_listener(self._heard, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        for sweeper in sweepers:
+            self._scheduler.add_job(
+                _sweep, "interval", seconds=every_s or sweeper.interval_us / 1_000_000, args=[sweeper],
+                executor="sweeps", id=f"sweep-{sweeper.account}",
+            )  # fmt: skip
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop and wait for a running sweep: a half-done one would hold its slot."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def is_alive(self) -> bool:
+        """Say whether the scheduler's thread lives; `running` stays True when it has died."""
+        thread = getattr(self._scheduler, "_thread", None)
+        return bool(self._scheduler.running and thread is not None and thread.is_alive())
+
+    @staticmethod
+    def _heard(event: Any) -> None:
+        log.error("scheduler: job %s: %s", event.job_id, getattr(event, "exception", None) or "missed or overrunning")
+
+
+def _sweep(sweeper: Sweeper) -> None:
+    """One fire. `SystemExit` in a job would be swallowed without a trace: it becomes an error here."""
+    try:
+        sweeper.sweep()
+        sweeper.guard.flush_repeats()
+    except SystemExit as e:
+        raise RuntimeError(f"a sweep of {sweeper.account} asked to exit: {e}") from e
+
+
+def in_process(guard: RiskGuard, sweepers: Sequence[Sweeper]) -> Callable[[], None]:
+    """Start sweeping in a background thread; returns what stops it."""
+    schedule = Schedule(guard, sweepers)
+    schedule.start()
+    return schedule.stop

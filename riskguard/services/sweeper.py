@@ -1,0 +1,260 @@
+"""
+One sweep: look outside, then lock, judge, write, act. What a sweep means is decided in `core.assess`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import secrets
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from riskguard import data
+from riskguard.core.account import Account
+from riskguard.core.assess import Action, Finding, assess
+from riskguard.core.charges import ChargeFill, ChargeTable, ChargeTableError, ChargeUnknownError
+from riskguard.core.pnl import DayPnl, day_pnl
+from riskguard.core.quote import Quote
+from riskguard.core.seen import Seen, SeenTrade
+from riskguard.core.state import Cause, TradingState
+from riskguard.ports import Alerts, Broker
+from riskguard.services import killswitch
+from riskguard.services.guard import RiskGuard
+from riskguard.services.killrun import KillRunner
+from riskguard.services.look import look
+from riskguard.services.reconciler import take_over
+from riskguard.store import books, controls, journal, loader, permits, runs, violations
+from riskguard.store.session import Session, StoreBusyError
+
+log = logging.getLogger("riskguard")
+
+KIND = "daily_loss"
+LOCK_WAIT_S = 5.0
+INTERVAL_US = 2_000_000
+
+
+class LogAlerts:
+    """Alerts as log lines; never blocks, never raises."""
+
+    def tell(self, account: str, severity: str, message: str) -> None:
+        level = {"critical": logging.CRITICAL, "warning": logging.WARNING}.get(severity, logging.INFO)
+        log.log(level, "%s: %s", account, message)
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What one sweep saw and did. `pnl` is None when the slot was done already by somebody else."""
+
+    account: str
+    slot: int
+    pnl: DayPnl | None
+    findings: list[Finding] = field(default_factory=list)
+    failures: tuple[str, ...] = ()
+    killed: bool = False
+
+
+class Sweeper:
+    """Watches one account; several may run, in several processes: a slot is done once."""
+
+    def __init__(
+        self, guard: RiskGuard, account: str, broker: Broker | None, *, interval_us: int = INTERVAL_US,
+        alerts: Alerts | None = None,
+    ) -> None:  # fmt: skip
+        self.guard = guard
+        self.account = account
+        self.broker = broker
+        self.interval_us = interval_us
+        self.alerts: Alerts = alerts or LogAlerts()
+        self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.kill_runner = KillRunner(guard, account, broker)
+
+    def sweep(self, *, now: bool = False) -> SweepReport:
+        """
+        Do the sweep that is due; a second fire of the same slot does nothing.
+
+        *now* sweeps even if the slot is done (a person asked). Raises StoreError when the database cannot be
+        used: the missing heartbeat then refuses what adds risk.
+        """
+        clock, store = self.guard.clock, self.guard.store
+        slot = clock.now_us() // self.interval_us
+        with store.session(durable=False, wait_s=LOCK_WAIT_S) as session:
+            if not runs.claim_slot(
+                session, self.account, KIND, slot, self.interval_us, clock.now_us(), self.holder
+            ) and not now:  # fmt: skip
+                return SweepReport(self.account, slot, None)
+        seen = look(self.broker, clock) if self.broker is not None else None
+        report, actions = self._judge(slot, seen)
+        for finding in report.findings:
+            self.alerts.tell(self.account, finding.severity, finding.message)
+        for action in actions:
+            if action.kill:
+                report.killed = True
+                killswitch.engage(
+                    store, self.account, by="sweep", reason=action.finding.message, plan=action.limit.plan,
+                    cause="DAILY_LOSS", clock=clock,
+                )  # fmt: skip
+        self._follow_kills()
+        return report
+
+    def _follow_kills(self) -> None:
+        try:
+            self.kill_runner.advance()
+        except StoreBusyError as e:
+            log.warning("kill runs of %s wait: %s", self.account, e)
+
+    def _judge(self, slot: int, seen: Seen | None) -> tuple[SweepReport, list[Action]]:
+        """Under the write lock: take over what was seen, measure, judge, write."""
+        guard = self.guard
+        with guard.store.session(durable=True, wait_s=LOCK_WAIT_S) as session:
+            now_us = guard.clock.now_us()
+            date = loader.session_date(now_us)
+            session.read_heads(self.account)
+            roll_over(session, self.account, date, seen, now_us)
+            if seen is not None:
+                take_over(session, self.account, date, seen, now_us, "sweep")
+            permits.expire(session, self.account, now_us)
+            spool = [path for directory in guard.store.directories for path in violations.spooled(directory)]
+            for path in spool:
+                violations.adopt(session, path, now_us)
+            session.read_heads(self.account)
+            account = loader.load(session, self.account, loader.group_of(session, self.account) or "", now_us).account
+            quotes = self._quotes(session, account)
+            pnl = self._measure(session, account, quotes, date, now_us)
+            before = runs.watches(session, self.account, date)
+            judged = assess(account, pnl, before, now_us)
+            if seen is not None and seen.failures:
+                judged.findings.append(Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures)))
+            runs.save_reading(session, self.account, date, pnl, now_us)
+            runs.save_watches(session, self.account, date, judged.watches, before)
+            for action in judged.actions:
+                self._write(session, account, action, now_us)
+            said = [[each.code, each.severity, each.message] for each in judged.findings]
+            runs.finish_slot(session, self.account, KIND, slot, said, now_us)
+        for path in spool:  # their rows are committed; one left behind by a crash is recognised by its digest
+            path.unlink(missing_ok=True)
+        failures = seen.failures if seen is not None else ()
+        return SweepReport(self.account, slot, pnl, judged.findings, failures), judged.actions
+
+    def _quotes(self, session: Session, account: Account) -> dict[tuple[str, str], Quote]:
+        """Return the freshest quote of every line: this process's own, or the shared mark."""
+        found = {}
+        for key in account.positions:
+            own, shared = self.guard.held_quote(key), books.mark(session, key)
+            newest = max((each for each in (own, shared) if each is not None), key=lambda q: q.at_us, default=None)
+            if newest is not None:
+                found[key] = newest
+        return found
+
+    def _measure(
+        self, session: Session, account: Account, quotes: dict[tuple[str, str], Quote], date: str, now_us: int
+    ) -> DayPnl:
+        baseline = books.baseline(session, self.account, date)
+        if baseline is None:
+            return DayPnl(None, 0, False, "no baseline for this session: `riskguard baseline set`")
+        if account.position_seen_us is None:
+            return DayPnl(None, 0, False, "positions were never reported")
+        charges_e4 = charges_of(account, books.day_trades(session, self.account, date), date)
+        return day_pnl(account.positions, account.instruments, quotes, charges_e4, now_us, baseline[2])
+
+    def _write(self, session: Session, account: Account, action: Action, now_us: int) -> None:
+        """Write one action: the violation, and the state unless the kill switch will."""
+        limit, finding = action.limit, action.finding
+        did = "KILL_SWITCH_ACTIVATED" if action.kill else action.state.name
+        violations.live_breach(
+            session, self.account, finding.code, limit.id, str(limit.scope), finding.measured_e4, finding.limit_e4, did,
+            finding.message, now_us, limit.row_id,
+        )  # fmt: skip
+        contents = {"action": did, "limit": limit.id, "finding": finding.message, "digest": account.limits.digest}
+        journal.append(session, self.account, "STATE", contents, now_us)
+        if not action.kill:
+            cause = Cause(f"ACCOUNT:{self.account}", action.state, "DAILY_LOSS", finding.message, "sweep", now_us)
+            controls.raise_cause(session, self.account, cause)
+            if action.state >= TradingState.REDUCE_ONLY:
+                permits.void_increasing(session, self.account, now_us, finding.message)
+
+
+def roll_over(session: Session, account: str, date: str, seen: Seen | None, now_us: int) -> bool:
+    """
+    Open the session's book once: the baseline, and what was carried in. Idempotent; never re-bases a day.
+
+    With a broker the carried quantity is its list less today's fills. Without one it is yesterday's book.
+    A day that starts without either (first start, no broker) gets its baseline when positions are reported.
+    """
+    if books.baseline(session, account, date) is not None:
+        return False
+    if seen is not None:
+        if seen.positions is None or seen.trades is None:
+            return False  # nothing proves what was carried in: P&L stays unknown
+        _open_from_broker(session, account, date, seen)
+        equity = seen.funds.opening_e4 if seen.funds is not None else None
+        return books.write_baseline(session, account, date, now_us, source="OPEN", opening_equity_e4=equity)
+    last = session.row(books.LAST_SESSION, account=account, before=date)
+    if last is None or last[0] is None:
+        return False
+    _open_from_yesterday(session, account, date, last[0])
+    return books.write_baseline(session, account, date, now_us, source="OPEN", opening_equity_e4=None)
+
+
+def _open_from_broker(session: Session, account: str, date: str, seen: Seen) -> None:
+    filled: dict[tuple[str, str, str], int] = {}
+    for trade in seen.trades or ():
+        key = (trade.exchange_segment, trade.security_id, trade.product)
+        filled[key] = filled.get(key, 0) + (trade.quantity if trade.side == "BUY" else -trade.quantity)
+    for row in seen.positions or ():
+        key = (row.exchange_segment, row.security_id, row.product)
+        carried = row.net - filled.get(key, 0)
+        if carried:
+            books.start_line(session, account, date, key, carried, row.previous_close_e4)
+
+
+def _open_from_yesterday(session: Session, account: str, date: str, yesterday: str) -> None:
+    for row in session.rows(books.LINES, account=account, session_date=yesterday):
+        segment, security, product, start, _close, filled, *_rest = row
+        carried = start + filled
+        if carried and product != "INTRADAY":
+            last = books.mark(session, (segment, security))
+            close_e4 = last.ltp_e4 if last is not None else None
+            books.start_line(session, account, date, (segment, security, product), carried, close_e4)
+
+
+@lru_cache(maxsize=1)
+def charge_table() -> ChargeTable:
+    """The shipped table of charges, read once."""
+    return ChargeTable.parse(data.charges_text())
+
+
+def charges_of(account: Account, trades: list[SeenTrade], date: str) -> int:
+    """
+    Return the session's charges in 1/10000 rupee, as the ledger will have them; 0 before the first fill.
+
+    Where the table has no row at all the highest known rate stands in (`core.charges`); an instrument it
+    cannot classify counts nothing and is logged, because a guess would look like a fact.
+    """
+    if not trades:
+        return 0
+    day = dt.date.fromisoformat(date)
+    fills = []
+    for trade in trades:
+        instrument = account.instruments.get((trade.exchange_segment, trade.security_id))
+        fills.append(
+            ChargeFill(
+                exchange_segment=trade.exchange_segment,
+                kind=instrument.kind if instrument is not None else "EQUITY",
+                security_id=trade.security_id,
+                product=trade.product,
+                side=trade.side,
+                quantity=trade.quantity,
+                price_e4=trade.price_e4,
+                order_id=trade.order_id,
+                trade_date=day,
+                multiplier=(instrument.multiplier if instrument is not None else 1) or 1,
+                underlying=instrument.underlying if instrument is not None else "",
+            )
+        )
+    try:
+        return charge_table().charge_day(fills).total_e4
+    except (ChargeUnknownError, ChargeTableError) as e:
+        log.warning("charges of %s are unknown: %s", account.name, e)
+        return 0

@@ -1,0 +1,94 @@
+"""Puts the parts together: which guard, which broker, who sweeps."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from riskguard.clock import SystemClock
+from riskguard.errors import SettingsError, StoreError
+from riskguard.home import database_url
+from riskguard.ports import Alerts, Broker, Clock
+from riskguard.services.guard import RiskGuard
+from riskguard.services.settings import DatabaseSettings, read_settings
+from riskguard.services.sweeper import Sweeper
+from riskguard.store.session import ACCOUNTS, Store
+
+if TYPE_CHECKING:
+    from riskguard.brokers.paper import PaperBroker
+
+log = logging.getLogger("riskguard")
+
+WAIT_S = 2.0
+
+
+def open_guard(
+    url: str | None = None, *, sweep: bool = True, clock: Clock | None = None, deadline_ms: int | None = None,
+    brokers: dict[str, Broker] | None = None,
+) -> RiskGuard:  # fmt: skip
+    """
+    Open the guard of an existing database.
+
+    With *sweep* (the default) profiles `paper` and `library` sweep once before this returns and go on in a
+    background thread of this process, unless a daemon does: no order that adds risk passes unwatched.
+
+    Raises DatabaseMissingError, SchemaMismatchError, StoreUnavailableError, SettingsError.
+    """
+    if deadline_ms is None:
+        from riskguard.services.settings import process_settings
+
+        deadline_ms = process_settings().deadline_ms
+    store = Store(database_url(url), deadline_ms=deadline_ms)
+    guard = RiskGuard(store, clock or SystemClock())
+    settings, accounts = settings_of(store)
+    if sweep and settings.profile in ("paper", "library"):
+        from riskguard.services.schedule import in_process
+
+        sweepers = [
+            sweeper_of(guard, settings, account, (brokers or {}).get(account)) for account in accounts
+        ]  # fmt: skip
+        for sweeper in sweepers:
+            with contextlib.suppress(StoreError):
+                sweeper.sweep()
+        guard.on_close(in_process(guard, sweepers))
+    return guard
+
+
+def settings_of(store: Store) -> tuple[DatabaseSettings, tuple[str, ...]]:
+    """Return the database's settings and its accounts."""
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        settings = read_settings(session)
+        accounts = tuple(row[0] for row in session.rows(ACCOUNTS))
+        store.roll_back(session)
+    return settings, accounts
+
+
+def sweeper_of(
+    guard: RiskGuard, settings: DatabaseSettings, account: str, broker: Broker | None = None, alerts: Alerts | None = None
+) -> Sweeper:
+    """Return the sweeper of one account, with the broker its profile names unless one is given."""
+    attached = broker if broker is not None else broker_of(guard, settings, account)
+    return Sweeper(guard, account, attached, interval_us=settings.sweep_interval_s * 1_000_000, alerts=alerts)
+
+
+def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Broker | None:
+    """Return the broker the profile attaches to *account*; None where positions are pushed."""
+    if settings.profile == "paper":
+        return paper_broker(guard, account)
+    if settings.profile == "dhan":
+        raise SettingsError("profile `dhan` is not served by this version: use `library` and push positions and fills")
+    return None
+
+
+def paper_broker(guard: RiskGuard, account: str, **options: Any) -> PaperBroker:
+    """Open the paper broker beside the database; its market is shared by all processes of this database."""
+    from riskguard.brokers.paper import PaperBroker
+
+    return PaperBroker.open(paper_path(guard.store.path), account, clock=guard.clock, **options)
+
+
+def paper_path(database: Path) -> Path:
+    """Return the paper market's own file, beside the database."""
+    return database.with_name(f"{database.stem}.paper.db")
