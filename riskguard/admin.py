@@ -67,7 +67,7 @@ def release(
         ReleaseRefusedError: Names the precondition that does not hold. The scope stays halted.
     """
     if len(reason.strip()) < 3:
-        raise ReleaseRefusedError("a release wants a reason: `--reason \"…\"`")
+        raise ReleaseRefusedError('a release wants a reason: `--reason "…"`')
     if not by.strip():
         raise ReleaseRefusedError("a release wants a person: `--by NAME`")
     now_us = (clock or SystemClock()).now_us()
@@ -162,12 +162,12 @@ def _check_book(session: Session, accounts: tuple[str, ...], now_us: int) -> Non
             raise ReleaseRefusedError(f"{count} order(s) of `{account}` were sent and never answered: reconcile first")
         header = session.row(books.LATEST_SNAPSHOT, account=account, kind="positions")
         if header is None or now_us - header[1] > SNAPSHOT_FRESH_US:
-            raise ReleaseRefusedError(f"the position list of `{account}` is old or missing: `riskguard sweep --once` first")
+            raise ReleaseRefusedError(
+                f"the position list of `{account}` is old or missing: `riskguard sweep --once` first"
+            )
 
 
-def set_baseline(
-    store: Store, account: str, *, day_pnl: str, by: str, reason: str, clock: Clock | None = None
-) -> int:
+def set_baseline(store: Store, account: str, *, day_pnl: str, by: str, reason: str, clock: Clock | None = None) -> int:
     """
     Say what the day had made or lost before riskguard watched; it may only lower the figure. Returns 1/10000 ₹.
 
@@ -178,7 +178,9 @@ def set_baseline(
     except ValueError as e:
         raise ReportInvalidError(f"`--day-pnl` = {day_pnl[:40]}: {e}") from None
     if day_pnl_e4 > 0:
-        raise ReportInvalidError(f"`--day-pnl` = {rupees(day_pnl_e4)}: it may only lower the day's figure, so 0 or less")
+        raise ReportInvalidError(
+            f"`--day-pnl` = {rupees(day_pnl_e4)}: it may only lower the day's figure, so 0 or less"
+        )
     now_us = (clock or SystemClock()).now_us()
     with store.session(durable=True, wait_s=WAIT_S) as session:
         known = tuple(row[0] for row in session.rows(ACCOUNTS))

@@ -82,7 +82,9 @@ def assess(account: Account, pnl: DayPnl, watches: dict[str, LossWatch], now_us:
     return made
 
 
-def _loss(made: Assessment, account: Account, limit: Limit, params: DailyLoss, watch: LossWatch, now_us: int) -> LossWatch:
+def _loss(
+    made: Assessment, account: Account, limit: Limit, params: DailyLoss, watch: LossWatch, now_us: int
+) -> LossWatch:
     limit_e4 = params.limit_e4(account.opening_equity_e4)
     total_e4, fresh = made.pnl.total_e4, made.pnl.fresh
     if limit_e4 is None or total_e4 is None:
@@ -103,7 +105,9 @@ def _loss(made: Assessment, account: Account, limit: Limit, params: DailyLoss, w
     return _reached(made, limit, params, watch, loss_e4, limit_e4, now_us)
 
 
-def _warn(made: Assessment, limit: Limit, params: DailyLoss, watch: LossWatch, loss_e4: int, limit_e4: int) -> LossWatch:
+def _warn(
+    made: Assessment, limit: Limit, params: DailyLoss, watch: LossWatch, loss_e4: int, limit_e4: int
+) -> LossWatch:
     """Warn once about the highest tier reached and not yet said."""
     reached = max((tier for tier in params.warn_at_pct if loss_e4 * 100 >= limit_e4 * tier), default=0)
     if reached <= watch.warned_pct:
@@ -119,7 +123,9 @@ def _reached(
     first_us = watch.breached_at_us
     apart_us = None if first_us is None else now_us - first_us
     if not at_once and (apart_us is None or apart_us > TWICE_US_MAX or apart_us < 0):
-        made.findings.append(_finding("DAILY_LOSS_SEEN", limit, loss_e4, limit_e4, "one reading; a second one confirms"))
+        made.findings.append(
+            _finding("DAILY_LOSS_SEEN", limit, loss_e4, limit_e4, "one reading; a second one confirms")
+        )
         return replace(watch, breached_at_us=now_us)
     if not at_once and apart_us is not None and apart_us < TWICE_US_MIN:
         return watch
@@ -133,8 +139,6 @@ def _reached(
     return replace(watch, tripped=True)
 
 
-def _finding(
-    code: str, limit: Limit, loss_e4: int, limit_e4: int, said: str, severity: str = "warning"
-) -> Finding:
+def _finding(code: str, limit: Limit, loss_e4: int, limit_e4: int, said: str, severity: str = "warning") -> Finding:
     message = f"loss {rupees(loss_e4)} of {rupees(limit_e4)} (limit `{limit.id}`): {said}"
     return Finding(code, severity, message, limit.id, loss_e4, limit_e4)

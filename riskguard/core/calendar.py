@@ -32,9 +32,7 @@ MEMO_ENTRIES_MAX: Final = 1024
 TABLE_KEYS: Final = frozenset(
     ("segments", "complete_from", "complete_until", "sessions", "holidays", "specials", "mocks")
 )
-SESSION_KEYS: Final = frozenset(
-    ("segments", "effective_from", "open", "close", "auction_open", "auction_close")
-)
+SESSION_KEYS: Final = frozenset(("segments", "effective_from", "open", "close", "auction_open", "auction_close"))
 
 
 class CalendarError(ValueError):
@@ -264,9 +262,7 @@ class Calendar:
         if entry is not None:
             if entry.hours_s is None:
                 return (whole_day(day),)
-            return tuple(
-                Window(ist_us(day, open_s), ist_us(day, close_s)) for open_s, close_s in entry.hours_s
-            )
+            return tuple(Window(ist_us(day, open_s), ist_us(day, close_s)) for open_s, close_s in entry.hours_s)
         session = self._session(segment, day)
         if session is None:
             return (whole_day(day),)
@@ -301,9 +297,7 @@ class _Part:
         default = _segments("calendar", table, ())
         sessions: dict[tuple[str, date], Session] = {}
         for where, row in _rows(table, "sessions"):
-            _only(
-                where, row, {"segments", "effective_from", "open", "close", "auction_open", "auction_close"}
-            )
+            _only(where, row, {"segments", "effective_from", "open", "close", "auction_open", "auction_close"})
             session = _session(where, row)
             for segment in _segments(where, row, default):
                 _put(where, sessions, (segment, session.effective_from), session)

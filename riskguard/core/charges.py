@@ -33,9 +33,7 @@ COLUMNS: Final = (
     "segment", "instrument", "component", "side", "base", "rate", "unit", "min", "max", "rounding",
     "effective_from", "effective_until", "source", "confidence",
 )  # fmt: skip
-UNITS: Final = frozenset(
-    ("fraction", "inr_per_order", "inr_per_isin_day", "inr_per_isin_transaction", "unknown")
-)
+UNITS: Final = frozenset(("fraction", "inr_per_order", "inr_per_isin_day", "inr_per_isin_transaction", "unknown"))
 # What the code below does; a table that says otherwise must not load.
 ROUNDINGS: Final = {
     "brokerage": "order:0.01:half_up",
@@ -410,9 +408,7 @@ class ChargeTable:
                     delivered.setdefault(scrip.isin or f"{segment}:{security_id}", (segment, name))
         for segment, name in delivered.values():
             dp_e4 += self._dp(segment, name, day, doubts)
-        return ChargeNote(
-            day, tuple(lines), dp_e4, tuple(sorted(doubts.uncertain)), tuple(sorted(doubts.unknown))
-        )
+        return ChargeNote(day, tuple(lines), dp_e4, tuple(sorted(doubts.uncertain)), tuple(sorted(doubts.unknown)))
 
     def estimate_fill(self, fill: ChargeFill, plan: Plan = STANDARD_PLAN) -> ChargeNote:
         """
@@ -422,18 +418,14 @@ class ChargeTable:
         """
         return self.charge_day((fill,), (), plan)
 
-    def marginal_e4(
-        self, fills: Sequence[ChargeFill], extra: Sequence[ChargeFill], plan: Plan = STANDARD_PLAN
-    ) -> int:
+    def marginal_e4(self, fills: Sequence[ChargeFill], extra: Sequence[ChargeFill], plan: Plan = STANDARD_PLAN) -> int:
         """
         Return what *extra* fills add to the day's charges: total with them minus total without.
 
         With closing orders as *extra*: the cost of getting out. Mostly >= 0; below 0 where a sale turns a
         delivery purchase of the day into an intraday one, which is taxed less.
         """
-        return (
-            self.charge_day((*fills, *extra), (), plan).total_e4 - self.charge_day(fills, (), plan).total_e4
-        )
+        return self.charge_day((*fills, *extra), (), plan).total_e4 - self.charge_day(fills, (), plan).total_e4
 
     def _segment(
         self,
@@ -472,9 +464,7 @@ class ChargeTable:
         )
         return lines.plus(ChargeLines(gst_e4=self._gst(day, lines, doubts)))
 
-    def _brokerage(
-        self, segment: str, day: date, fills: Sequence[ChargeFill], plan: Plan, doubts: _Doubts
-    ) -> int:
+    def _brokerage(self, segment: str, day: date, fills: Sequence[ChargeFill], plan: Plan, doubts: _Doubts) -> int:
         """Return brokerage: per order on the value of all its fills, each order rounded to the paisa."""
         orders: dict[tuple[str, str], int] = {}
         for fill in fills:
@@ -509,9 +499,7 @@ class ChargeTable:
         if event.event in ("RECEIVE", "DELIVER"):
             doubts.unknown.add(f"{segment} {kind} brokerage_physical: not stated by the broker, taken as 0")
             if kind.startswith("OPT"):
-                doubts.unknown.add(
-                    f"{segment} {kind} stt_exercise: unknown on physical settlement, taken as 0"
-                )
+                doubts.unknown.add(f"{segment} {kind} stt_exercise: unknown on physical settlement, taken as 0")
             stt = self._levy(segment, kind, "stt_physical", "BOTH", day, value_e4, doubts)
             return stt, self._levy(segment, kind, "stamp_physical", event.event, day, value_e4, doubts)
         if kind.startswith("OPT"):
@@ -587,9 +575,7 @@ class ChargeTable:
         for row in reversed(rows):
             if row.holds(day):
                 return row
-        doubts.unknown.add(
-            f"{segment} {instrument} {component}: no rate for {day}, the highest on record used"
-        )
+        doubts.unknown.add(f"{segment} {instrument} {component}: no rate for {day}, the highest on record used")
         return max(rows, key=lambda row: row.rate or Fraction(0))
 
 
@@ -648,9 +634,7 @@ def _share_pieces(segment: str, scrips: dict[str, _Scrip], doubts: _Doubts) -> I
     for security_id, scrip in scrips.items():
         delivered = scrip.delivered()
         if abs(delivered) < max(scrip.delivery_bought, scrip.delivery_sold):
-            doubts.uncertain.add(
-                f"{segment} {security_id} stt: delivery netted within the day: one (CMTR5588)"
-            )
+            doubts.uncertain.add(f"{segment} {security_id} stt: delivery netted within the day: one (CMTR5588)")
         sides = (
             ("BUY", scrip.bought, scrip.bought_e4, max(delivered, 0)),
             ("SELL", scrip.sold, scrip.sold_e4, max(-delivered, 0)),
@@ -680,9 +664,7 @@ def _follows(before: Rate | None, rate: Rate) -> None:
         return
     name = f"{rate.segment} {rate.instrument} {rate.component} {rate.side}"
     if before.effective_until is None or before.effective_until >= rate.effective_from:
-        raise ChargeTableError(
-            f"{name}: the rows of {before.effective_from} and {rate.effective_from} overlap"
-        )
+        raise ChargeTableError(f"{name}: the rows of {before.effective_from} and {rate.effective_from} overlap")
     if before.effective_until + timedelta(days=1) != rate.effective_from:
         raise ChargeTableError(f"{name}: no rate between {before.effective_until} and {rate.effective_from}")
 

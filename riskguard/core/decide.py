@@ -236,4 +236,3 @@ def _passive_to_tick(facts: Facts) -> Order | None:
             moved_e4 = down_e4 if order.sign > 0 and down_e4 > 0 else down_e4 + tick_e4
             changes[field] = to_text(moved_e4)
     return order.replaced(**changes) if changes else None
-

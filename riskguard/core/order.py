@@ -298,9 +298,7 @@ class Order(_Fields):
         return Order(**{"quote": self.quote, **self.arguments(), **changes})
 
 
-_REQUIRED = frozenset(
-    {"account", "exchange_segment", "security_id", "side", "product", "order_type", "quantity"}
-)
+_REQUIRED = frozenset({"account", "exchange_segment", "security_id", "side", "product", "order_type", "quantity"})
 _ARGUMENTS = _REQUIRED | {
     "client_order_id", "disclosed_quantity", "exit_group", "price", "quote", "strategy", "trigger_price", "validity",
 }  # fmt: skip

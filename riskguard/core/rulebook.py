@@ -143,7 +143,9 @@ def _scope(value: object, account: str, where: str) -> Scope:
     except ValueError as e:
         raise RulebookError(f"{where}: `scope`: {e}") from None
     if scope.kind == "ACCOUNT" and scope.name != account:
-        raise RulebookError(f"{where}: `scope` names account `{scope.name}`, but the rulebook is applied to `{account}`")
+        raise RulebookError(
+            f"{where}: `scope` names account `{scope.name}`, but the rulebook is applied to `{account}`"
+        )
     return scope
 
 
@@ -179,7 +181,9 @@ def _described(limit: Limit) -> dict[str, str]:
 def _differences(old: Limit, new: Limit) -> tuple[tuple[str, str, str], ...]:
     was, now = _described(old), _described(new)
     return tuple(
-        (key, was.get(key, "—"), now.get(key, "—")) for key in dict.fromkeys((*was, *now)) if was.get(key) != now.get(key)
+        (key, was.get(key, "—"), now.get(key, "—"))
+        for key in dict.fromkeys((*was, *now))
+        if was.get(key) != now.get(key)
     )
 
 

@@ -31,9 +31,7 @@ def names(folder: str) -> tuple[str, ...]:
     """Return the file names directly inside *folder*, sorted; folders left out."""
     from importlib.resources import files
 
-    return tuple(
-        sorted(entry.name for entry in files(__package__).joinpath(folder).iterdir() if entry.is_file())
-    )
+    return tuple(sorted(entry.name for entry in files(__package__).joinpath(folder).iterdir() if entry.is_file()))
 
 
 def calendar_text() -> str:

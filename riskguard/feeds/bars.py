@@ -93,9 +93,7 @@ def load_day(day: date) -> Day:
     symbols = {symbol: name for (symbol, known), name in _files().items() if known == day}
     if not symbols:
         raise UnknownDayError(day, available_days())
-    bars = {
-        symbol: parse_bars(data.text(f"{FOLDER}/{name}"), name) for symbol, name in sorted(symbols.items())
-    }
+    bars = {symbol: parse_bars(data.text(f"{FOLDER}/{name}"), name) for symbol, name in sorted(symbols.items())}
     contracts = _instruments(day)
     return Day(day, MappingProxyType(bars), tuple(c for c in contracts if c.underlying in bars))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from riskguard.core.decide import Decision, breach_of, decide
+from riskguard.core.direction import Direction
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.core.reject import Reject, RejectCode
@@ -76,6 +77,7 @@ class RiskGuard:
         self._halt_directories = tuple(str(directory / HALT) for directory in store.directories)
         self._executor: ThreadPoolExecutor | None = None
         self._closers: list[Callable[[], None]] = []
+        self.quote_listeners: list[Callable[[str, str, Quote], None]] = []
 
     @classmethod
     def open(cls, url: str | None = None, **options: Any) -> RiskGuard:
@@ -280,7 +282,13 @@ class RiskGuard:
             account.settle_state()
 
     def _decide_or_restate(
-        self, session: Session, loaded: Loaded, order: Order, emergency_by: str, known: tuple[Any, ...] | None, now_us: int
+        self,
+        session: Session,
+        loaded: Loaded,
+        order: Order,
+        emergency_by: str,
+        known: tuple[Any, ...] | None,
+        now_us: int,
     ) -> Decision:
         if known is None:
             return decide(order, loaded.account, now_us, emergency_by)
@@ -303,6 +311,7 @@ class RiskGuard:
             rejects = self._present(loaded, row)
         decision = Decision(order, rejects, body["at_us"], None, body["limits"])
         decision.recorded, decision.sequence = True, sequence
+        decision.direction = None if body["facts"] is None else Direction(body["facts"]["direction"])
         if decision.approved and row is not None:
             decision.permit = Permit(self, row, _permitted(row, order))
         return decision
@@ -314,7 +323,11 @@ class RiskGuard:
             said = f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
             return (Reject(RejectCode.PERMIT_VOID, detail=said, hint="a new order needs a new client order id"),)
         if not _admits(loaded.account.state, row):
-            code = RejectCode.REDUCE_ONLY if loaded.account.state is TradingState.REDUCE_ONLY else RejectCode.TRADING_HALTED
+            code = (
+                RejectCode.REDUCE_ONLY
+                if loaded.account.state is TradingState.REDUCE_ONLY
+                else RejectCode.TRADING_HALTED
+            )
             said = "; ".join(cause.sentence() for cause in loaded.account.causes)
             return (Reject(code, detail=said),)
         return ()
@@ -488,7 +501,14 @@ class RiskGuard:
     # -- what is told and asked -------------------------------------------------------------------------------
 
     def quote(
-        self, exchange_segment: str, security_id: str, *, ltp: Any = None, bid: Any = None, ask: Any = None, at: Any = None
+        self,
+        exchange_segment: str,
+        security_id: str,
+        *,
+        ltp: Any = None,
+        bid: Any = None,
+        ask: Any = None,
+        at: Any = None,
     ) -> Quote:
         """
         Push a quote: rupees as text, int or Decimal; *at* an aware datetime or microseconds, default now.
@@ -504,6 +524,8 @@ class RiskGuard:
         if held is not None and held.at_us > made.at_us:
             return held
         self._quotes[key] = made
+        for listener in self.quote_listeners:
+            listener(exchange_segment, security_id, made)
         if now_us - self._saved_marks.get(key, 0) >= SHARED_MARK_US:
             try:
                 with self.store.session(durable=False) as session:

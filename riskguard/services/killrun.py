@@ -50,9 +50,13 @@ class KillRunner:
 
     def advance(self) -> list[KillRun]:
         """Do one round of every open run; returns the runs as they then stand (empty: none is open)."""
+        with self.guard.store.session(durable=False, wait_s=WRITE_WAIT_S) as session:
+            waiting = runs.open_kill_runs(session, self.account)
+            self.guard.store.roll_back(session)
+        if not waiting:
+            return []  # the usual sweep: nothing is being killed
         with self.guard.store.session(durable=True, wait_s=WRITE_WAIT_S) as session:
             now_us = self.guard.clock.now_us()
-            waiting = runs.open_kill_runs(session, self.account)
             mine = [runs.take_run(session, run.id, self.holder, now_us, LEASE_US) for run in waiting]
         for run in mine:
             if run is not None:
@@ -114,7 +118,9 @@ class KillRunner:
         """Cancel what adds risk; protective and other reducing orders stay."""
         adding = [order for order in seen.orders or () if order.is_live and not _reduces(order, account)]
         if not adding and not doubt:
-            self._clean(run, "FLATTEN" if "FLATTEN" in STEPS_OF[run.kill_plan] else "VERIFY", "nothing that adds risk rests")
+            self._clean(
+                run, "FLATTEN" if "FLATTEN" in STEPS_OF[run.kill_plan] else "VERIFY", "nothing that adds risk rests"
+            )
             return
         for order in adding:
             if order.status.upper() != "TRANSIT":  # in transit it cannot be cancelled: look again
@@ -215,14 +221,23 @@ class KillRunner:
         with self.guard.store.session(durable=True, wait_s=WRITE_WAIT_S) as session:
             now_us = self.guard.clock.now_us()
             runs.move_run(
-                session, run, state=state, step=step, detail=detail, clean_at_us=clean_at_us, now_us=now_us, lease_us=LEASE_US
+                session,
+                run,
+                state=state,
+                step=step,
+                detail=detail,
+                clean_at_us=clean_at_us,
+                now_us=now_us,
+                lease_us=LEASE_US,
             )
 
     def _next_round(self, run: KillRun) -> int:
         with self.guard.store.session(durable=False, wait_s=WRITE_WAIT_S) as session:
             return runs.last_round(session, run.id) + 1
 
-    def _intend(self, run: KillRun, target: str, client_order_id: str, said: str, round_: int | None = None) -> int | None:
+    def _intend(
+        self, run: KillRun, target: str, client_order_id: str, said: str, round_: int | None = None
+    ) -> int | None:
         with self.guard.store.session(durable=True, wait_s=WRITE_WAIT_S) as session:
             now_us = self.guard.clock.now_us()
             number = runs.last_round(session, run.id) + 1 if round_ is None else round_

@@ -61,7 +61,9 @@ class KillOutcome:
         elif self.exit_status == HALTED_HERE:
             said = f"HALTED ON THIS HOST ONLY: {who}; the database was not updated (kill {self.kill_id})"
         else:
-            said = f"NOT HALTED: no flag could be written and the database took no row ({who}). Stop the programs by hand."
+            said = (
+                f"NOT HALTED: no flag could be written and the database took no row ({who}). Stop the programs by hand."
+            )
         return said + (f"\n{self.note}" if self.note else "")
 
 

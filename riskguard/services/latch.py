@@ -48,7 +48,7 @@ def look(directories: tuple[str, ...], account: str, now_us: int) -> Flags:
     if not names:
         return NO_FLAGS
     causes = []
-    for name in names:
+    for name in dict.fromkeys(names):  # the same kill stands in every directory
         scope, kill_id = halt.parse_flag(name)
         if scope in (GLOBAL, f"ACCOUNT:{account}"):
             causes.append(Cause(scope, TradingState.HALTED, "FLAG_FILE", "a halt flag stands", "", now_us, kill_id))

@@ -146,7 +146,9 @@ def _word(field: str, value: object, allowed: tuple[str, ...]) -> str:
 def _whole(field: str, value: object, least: int | None = None) -> int:
     if type(value) is int and abs(value) <= 10**9 and (least is None or value >= least):
         return value
-    raise ReportInvalidError(f"`{field}` = {str(value)[:40]}: wants a whole number{'' if least is None else f' from {least}'}")
+    raise ReportInvalidError(
+        f"`{field}` = {str(value)[:40]}: wants a whole number{'' if least is None else f' from {least}'}"
+    )
 
 
 def _price(field: str, value: object) -> int:

@@ -34,7 +34,9 @@ def plan(store: Store, account: str, book: Rulebook) -> tuple[Change, ...]:
     return found
 
 
-def write(session: Session, account: str, book: Rulebook, by: str, reason: str, now_us: int, action_id: int) -> tuple[Change, ...]:
+def write(
+    session: Session, account: str, book: Rulebook, by: str, reason: str, now_us: int, action_id: int
+) -> tuple[Change, ...]:
     """Write *book* inside an open action: changed limits are superseded, missing ones retired; journal it."""
     found = changes(standing(session, account), book)
     for change in found:

@@ -58,7 +58,9 @@ def process_settings() -> ProcessSettings:
     try:
         return ProcessSettings()
     except ValidationError as e:
-        raise SettingsError(f"environment: RISKGUARD_{explain(e, tuple(ProcessSettings.model_fields)).upper()}") from None
+        raise SettingsError(
+            f"environment: RISKGUARD_{explain(e, tuple(ProcessSettings.model_fields)).upper()}"
+        ) from None
 
 
 def read_settings(session: Session) -> DatabaseSettings:

@@ -130,7 +130,12 @@ def starter_instruments() -> list[tuple[Instrument, dict[str, str]]]:
     return [
         (
             Instrument(
-                row["exchange_segment"], row["security_id"], row["symbol"], row["kind"], int(row["lot_size"]), to_e4(row["tick"])
+                row["exchange_segment"],
+                row["security_id"],
+                row["symbol"],
+                row["kind"],
+                int(row["lot_size"]),
+                to_e4(row["tick"]),
             ),
             row,
         )

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from riskguard.clock import SystemClock
+from riskguard.core.instrument import Instrument
 from riskguard.errors import SettingsError, StoreError
 from riskguard.home import database_url
 from riskguard.ports import Alerts, Broker, Clock
 from riskguard.services.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.services.sweeper import Sweeper
+from riskguard.store import loader
 from riskguard.store.session import ACCOUNTS, Store
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("riskguard")
 
 WAIT_S = 2.0
+PAPER_INSTRUMENTS_MAX = 2_000
 
 
 def open_guard(
@@ -66,7 +69,11 @@ def settings_of(store: Store) -> tuple[DatabaseSettings, tuple[str, ...]]:
 
 
 def sweeper_of(
-    guard: RiskGuard, settings: DatabaseSettings, account: str, broker: Broker | None = None, alerts: Alerts | None = None
+    guard: RiskGuard,
+    settings: DatabaseSettings,
+    account: str,
+    broker: Broker | None = None,
+    alerts: Alerts | None = None,
 ) -> Sweeper:
     """Return the sweeper of one account, with the broker its profile names unless one is given."""
     attached = broker if broker is not None else broker_of(guard, settings, account)
@@ -76,10 +83,21 @@ def sweeper_of(
 def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Broker | None:
     """Return the broker the profile attaches to *account*; None where positions are pushed."""
     if settings.profile == "paper":
-        return paper_broker(guard, account)
+        broker = paper_broker(guard, account, instruments=_instruments(guard.store))
+        if not guard.quote_listeners:
+            guard.quote_listeners.append(broker.set_quote)  # what is pushed moves the paper market
+        return broker
     if settings.profile == "dhan":
         raise SettingsError("profile `dhan` is not served by this version: use `library` and push positions and fills")
     return None
+
+
+def _instruments(store: Store) -> list[Instrument]:
+    """Return what the paper market needs to know of ticks and kinds: a starter's worth, not a whole master."""
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        rows = session.rows(loader.FIRST_INSTRUMENTS, most=PAPER_INSTRUMENTS_MAX)
+        store.roll_back(session)
+    return [loader.instrument_from(row) for row in rows]
 
 
 def paper_broker(guard: RiskGuard, account: str, **options: Any) -> PaperBroker:

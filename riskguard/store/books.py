@@ -59,7 +59,9 @@ ADD_BASELINE = insert_into(
     "reason", ignore=True,
 )  # fmt: skip
 LAST_SESSION = prepare(
-    sa.select(sa.func.max(_base.session_date)).where(_base.account == param("account"), _base.session_date < param("before"))
+    sa.select(sa.func.max(_base.session_date)).where(
+        _base.account == param("account"), _base.session_date < param("before")
+    )
 )
 ADD_SNAPSHOT = insert_into(snapshots, "account", "kind", "fetched_at_us", "complete", "row_count", "source")
 _sn = snapshots.c
@@ -72,7 +74,9 @@ LATEST_SNAPSHOT = prepare(
 )
 _po = positions.c
 SNAPSHOT_POSITIONS = prepare(
-    sa.select(_po.exchange_segment, _po.security_id, _po.product, _po.net_qty).where(_po.snapshot_id == param("snapshot_id"))
+    sa.select(_po.exchange_segment, _po.security_id, _po.product, _po.net_qty).where(
+        _po.snapshot_id == param("snapshot_id")
+    )
 )
 # A version 3 writer leaves no header: newer rows of its are evidence of a position, never of flat.
 _newest = positions.alias("newest")
@@ -104,7 +108,14 @@ FIRST_SNAPSHOT = prepare(
     .limit(fixed(1))
 )  # fmt: skip
 ADD_HOLDING = insert_into(
-    holdings, "snapshot_ts", "account_type", "security_id", "exchange_segment", "total_qty", "available_qty", "snapshot_id"
+    holdings,
+    "snapshot_ts",
+    "account_type",
+    "security_id",
+    "exchange_segment",
+    "total_qty",
+    "available_qty",
+    "snapshot_id",
 )
 ADD_FUNDS = insert_into(
     funds, "snapshot_ts", "account_type", "available_balance", "sodLimit", "margin_used", "snapshot_id"
@@ -115,7 +126,9 @@ ADD_TRADE = insert_into(
     "quantity", "price", "trade_ts", "created_at", "client_order_id", "booked_at_us", "session_date", ignore=True,
 )  # fmt: skip
 UNBOOKED = prepare(
-    sa.select(_t.id, _t.order_id, _t.security_id, _t.exchange_segment, _t.side, _t.product, _t.quantity, _t.price, _t.trade_ts)
+    sa.select(
+        _t.id, _t.order_id, _t.security_id, _t.exchange_segment, _t.side, _t.product, _t.quantity, _t.price, _t.trade_ts
+    )
     .where(_t.account_type == param("account"), _t.booked_at_us.is_(None), _t.trade_ts >= param("since_s"))
     .order_by(_t.trade_ts, _t.id)
 )
@@ -246,7 +259,9 @@ def begin_snapshot(session: Session, account: str, kind: str, fetched_at_us: int
     return int(cursor.lastrowid or 0)
 
 
-def add_positions(session: Session, account: str, snapshot_id: int, fetched_us: int, rows: tuple[SeenPosition, ...]) -> None:
+def add_positions(
+    session: Session, account: str, snapshot_id: int, fetched_us: int, rows: tuple[SeenPosition, ...]
+) -> None:
     for row in rows:
         close = None if row.previous_close_e4 is None else float(to_decimal(row.previous_close_e4))
         session.run(
@@ -274,7 +289,9 @@ def save_funds(session: Session, account: str, fetched_us: int, seen: SeenFunds)
     complete_snapshot(session, snapshot_id)
 
 
-def save_order(session: Session, account: str, seen: SeenOrder, client_order_id: str | None, source: str, now_us: int) -> None:
+def save_order(
+    session: Session, account: str, seen: SeenOrder, client_order_id: str | None, source: str, now_us: int
+) -> None:
     """Store or update one order as the broker lists it; what it had before (events, times) stays."""
     status = _internal(seen)
     now_s = now_us // 1_000_000

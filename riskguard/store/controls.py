@@ -85,9 +85,7 @@ CLOSE_ACTION = prepare(
 )
 RELEASED_KILLS = prepare(sa.select(_a.kill_ids).where(_a.kind == fixed("RELEASE"), _a.kill_ids != fixed("")))
 _s = state_causes.c
-RAISE = insert_into(
-    state_causes, "account", "scope", "state", "code", "detail", "by_whom", "is_soft", "raised_at_us"
-)
+RAISE = insert_into(state_causes, "account", "scope", "state", "code", "detail", "by_whom", "is_soft", "raised_at_us")
 STANDING = prepare(
     sa.select(_s.id, _s.scope, _s.state, _s.code, _s.detail, _s.by_whom, _s.raised_at_us, _s.is_soft)
     .where(_s.account.in_([param("account"), param("global_"), param("group_name")]), _s.cleared_at_us.is_(None))
@@ -171,7 +169,11 @@ def _limits_of(row: dict[str, Any]) -> list[Limit]:
 def write_limit(session: Session, account: str, limit: Limit, action_id: int, digest: str, now_us: int) -> int:
     """Write one limit as a row of `traders_control`, superseding the one of its id; return the row's id."""
     parameters = limit.params.model_dump(mode="json", exclude_none=True)
-    columns: dict[str, float | None] = {"daily_loss_limit": None, "position_size_limit": None, "order_value_limit": None}
+    columns: dict[str, float | None] = {
+        "daily_loss_limit": None,
+        "position_size_limit": None,
+        "order_value_limit": None,
+    }
     if limit.check.v3_column:
         value = parameters.pop(limit.check.v3_field, None)
         columns[limit.check.v3_column] = None if value is None else float(value)
@@ -296,7 +298,9 @@ def clear_causes(session: Session, account: str, state: TradingState, action_id:
     return session.run(CLEAR, of_account=account, of_state=state.name, now_us=now_us, by_action=action_id).rowcount
 
 
-def open_action(session: Session, account: str, kind: str, by: str, reason: str, now_us: int, kill_ids: str = "") -> int:
+def open_action(
+    session: Session, account: str, kind: str, by: str, reason: str, now_us: int, kill_ids: str = ""
+) -> int:
     """Open the act under which this transaction may loosen; returns its id. Close it before the commit."""
     cursor = session.run(
         OPEN_ACTION,
@@ -361,4 +365,3 @@ def shown_limit(limit: Limit) -> dict[str, Any]:
         "why": limit.why,
         "source": limit.source,
     }
-

@@ -59,9 +59,7 @@ def parse_flag(name: str) -> tuple[str, str]:
     """Return (scope, kill id) of a file name; what cannot be read is GLOBAL, the safe reading."""
     encoded, separator, kill_id = name.rpartition(SEPARATOR)
     scope = unquote(encoded)
-    if not separator or not (
-        scope == GLOBAL or (scope.startswith("ACCOUNT:") and len(scope) > len("ACCOUNT:"))
-    ):
+    if not separator or not (scope == GLOBAL or (scope.startswith("ACCOUNT:") and len(scope) > len("ACCOUNT:"))):
         return GLOBAL, kill_id or name
     return scope, kill_id
 
@@ -91,9 +89,7 @@ def _put(path: Path, directory: Path, text: str) -> bool:
         except OSError:
             return False
     except OSError as e:
-        return e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE) and _rename_spare(
-            path, directory
-        )
+        return e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE) and _rename_spare(path, directory)
     try:
         with contextlib.suppress(OSError):
             os.write(descriptor, text[:FLAG_TEXT_MAX].encode(errors="replace"))

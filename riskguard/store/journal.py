@@ -123,7 +123,10 @@ def verify(session: Session, account: str) -> tuple[int, str | None]:
             return expected - 1, f"sequence {sequence} does not follow from the one before"
         said = json.loads(body)
         columns = (account, sequence, kind, client_order_id, bool(approved), at_us)
-        if tuple(said[name] for name in ("account", "sequence", "kind", "client_order_id", "approved", "at_us")) != columns:
+        if (
+            tuple(said[name] for name in ("account", "sequence", "kind", "client_order_id", "approved", "at_us"))
+            != columns
+        ):
             return expected - 1, f"sequence {sequence}: its columns differ from its body"
         previous, expected = digest, expected + 1
     head = session.row(HEAD_OF, account=account)

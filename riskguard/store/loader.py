@@ -47,6 +47,7 @@ BY_SYMBOL = prepare(
         sa.or_(_i.symbol == param("symbol"), _i.trading_symbol == param("symbol"))
     )
 )
+FIRST_INSTRUMENTS = prepare(sa.select(*(_i[name] for name in _INSTRUMENT)).limit(param("most")))
 GROUP = prepare(sa.select(accounts.c.group_name).where(accounts.c.account == param("account")))
 _r = pnl_readings.c
 LAST_PNL = prepare(
@@ -156,7 +157,9 @@ def _read_positions(session: Session, account: Account, now_us: int) -> None:
         for lines in account.positions.values():
             for line in lines.values():
                 line.seen_us = fetched_us
-    for segment, security, product, net, at_s in session.rows(books.LOOSE_POSITIONS, account=account.name, since_s=seen_s):
+    for segment, security, product, net, at_s in session.rows(
+        books.LOOSE_POSITIONS, account=account.name, since_s=seen_s
+    ):
         line = account.line((segment, security), product)
         if net:
             line.seen, line.seen_us = net, at_s * 1_000_000
@@ -350,4 +353,3 @@ def cache_key(session: Session, name: str, group: str, opened: int, now_us: int)
         opened,
         (now_us + 19_800_000_000) // DAY_US,
     )
-

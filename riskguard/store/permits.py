@@ -44,9 +44,7 @@ EXPIRE = prepare(
 )
 VOID = prepare(
     sa.update(permits)
-    .where(
-        _p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.direction != fixed("REDUCING")
-    )
+    .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.direction != fixed("REDUCING"))
     .values(state=fixed("VOID"), ended_at_us=param("now_us"), detail=param("why"))
 )
 _MOVE = (
@@ -204,7 +202,9 @@ def count_message(session: Session, account: str, kind: str, now_us: int) -> Non
     session.run(MESSAGE, account=account, kind=kind, client_order_id="", at_us=now_us)
 
 
-def move(session: Session, row: PermitRow, to_state: str, now_us: int, *, order_id: str | None = None, why: str = "") -> bool:
+def move(
+    session: Session, row: PermitRow, to_state: str, now_us: int, *, order_id: str | None = None, why: str = ""
+) -> bool:
     """Move a permit on from the state it is in; False when it is no longer there."""
     values = {
         "of_account": row.account,

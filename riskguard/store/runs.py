@@ -45,7 +45,15 @@ WATCHES = prepare(
     )
 )
 SAVE_WATCH = insert_into(
-    loss_watches, "account", "session_date", "limit_id", "breached_at_us", "warned_pct", "reduced", "tripped", replace=True
+    loss_watches,
+    "account",
+    "session_date",
+    "limit_id",
+    "breached_at_us",
+    "warned_pct",
+    "reduced",
+    "tripped",
+    replace=True,
 )
 REARM_WATCHES = prepare(
     sa.update(loss_watches)
@@ -103,9 +111,7 @@ SET_STEP = prepare(
     )
     .values(state=param("to_state"), detail=param("said"), answered_at_us=param("now_us"))
 )  # fmt: skip
-LAST_ROUND = prepare(
-    sa.select(sa.func.coalesce(sa.func.max(_t.round), fixed(0))).where(_t.run_id == param("run_id"))
-)
+LAST_ROUND = prepare(sa.select(sa.func.coalesce(sa.func.max(_t.round), fixed(0))).where(_t.run_id == param("run_id")))
 STEPS = prepare(
     sa.select(_t.step, _t.round, _t.target, _t.state, _t.detail, _t.at_us)
     .where(_t.run_id == param("run_id"))
@@ -143,7 +149,9 @@ class KillRun:
     clean_at_us: int | None
 
 
-def claim_slot(session: Session, account: str, kind: str, slot: int, interval_us: int, now_us: int, holder: str) -> bool:
+def claim_slot(
+    session: Session, account: str, kind: str, slot: int, interval_us: int, now_us: int, holder: str
+) -> bool:
     """
     Claim one sweep; False when it is done, or another is at it and not overdue.
 
@@ -164,7 +172,12 @@ def claim_slot(session: Session, account: str, kind: str, slot: int, interval_us
 def finish_slot(session: Session, account: str, kind: str, slot: int, findings: list[Any], now_us: int) -> None:
     """Write the heartbeat: this sweep is done."""
     session.run(
-        FINISH, of_account=account, of_kind=kind, of_slot=slot, now_us=now_us, found=json.dumps(findings, default=str)[:8000]
+        FINISH,
+        of_account=account,
+        of_kind=kind,
+        of_slot=slot,
+        now_us=now_us,
+        found=json.dumps(findings, default=str)[:8000],
     )
 
 
@@ -182,7 +195,9 @@ def watches(session: Session, account: str, date: str) -> dict[str, LossWatch]:
     }
 
 
-def save_watches(session: Session, account: str, date: str, kept: dict[str, LossWatch], before: dict[str, LossWatch]) -> None:
+def save_watches(
+    session: Session, account: str, date: str, kept: dict[str, LossWatch], before: dict[str, LossWatch]
+) -> None:
     """Write what changed."""
     for limit_id, watch in kept.items():
         if watch != before.get(limit_id):
@@ -237,7 +252,9 @@ def intend(
     return int(cursor.lastrowid or 0) if cursor.rowcount == 1 else None
 
 
-def set_step(session: Session, run: KillRun, step_id: int, from_state: str, to_state: str, detail: str, now_us: int) -> bool:
+def set_step(
+    session: Session, run: KillRun, step_id: int, from_state: str, to_state: str, detail: str, now_us: int
+) -> bool:
     """Move one step on by compare-and-set on its state and the run's token."""
     moved = session.run(
         SET_STEP, of_id=step_id, from_state=from_state, to_state=to_state, said=detail[:300], run_id=run.id,

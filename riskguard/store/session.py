@@ -59,12 +59,12 @@ ADVANCE = prepare(
 )
 BUMP_EPOCH = prepare(sa.update(account_heads).where(_h.account == param("of_account")).values(epoch=_h.epoch + 1))
 NEXT_GENERATION = prepare(
-    sa.update(account_heads)
-    .where(_h.account == param("of_account"))
-    .values(generation=param("to_generation"))
+    sa.update(account_heads).where(_h.account == param("of_account")).values(generation=param("to_generation"))
 )
 ACCOUNTS = prepare(
-    sa.select(accounts.c.account, accounts.c.role, accounts.c.group_name, accounts.c.broker).order_by(accounts.c.account)
+    sa.select(accounts.c.account, accounts.c.role, accounts.c.group_name, accounts.c.broker).order_by(
+        accounts.c.account
+    )
 )
 ADD_ACCOUNT = insert_into(accounts, "account", "role", "group_name", "broker", "created_at_us", ignore=True)
 ADD_HEAD = insert_into(account_heads, "account", ignore=True)

@@ -41,7 +41,9 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     """
     try:
         if os.stat(path).st_size == 0:
-            raise DatabaseMissingError(f"`{path}` is empty: a halt may have been lost with it; restore it, or `init` anew")
+            raise DatabaseMissingError(
+                f"`{path}` is empty: a halt may have been lost with it; restore it, or `init` anew"
+            )
     except FileNotFoundError:
         raise DatabaseMissingError(f"no database at `{path}`: create it with `riskguard init --db …`") from None
     except OSError as e:

@@ -85,14 +85,10 @@ def _append_only(table: str) -> list[str]:
 
 
 def _control_triggers() -> list[str]:
-    no_action = (
-        "NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN ({row}.account_type, 'GLOBAL'))"
-    )
+    no_action = "NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN ({row}.account_type, 'GLOBAL'))"
     latched = "{row}.is_active = 1 AND {row}.control_type = 'KILL_SWITCH' AND " + HALTING
     limit = "{row}.is_active = 1 AND {row}.control_type <> 'KILL_SWITCH'"
-    lowers = (
-        f"({latched.format(row='{old}')} AND NOT ({latched.format(row='NEW')} AND NEW.account_type = {{old}}.account_type))"
-    )
+    lowers = f"({latched.format(row='{old}')} AND NOT ({latched.format(row='NEW')} AND NEW.account_type = {{old}}.account_type))"
     loosens = f"({limit.format(row='{old}')} AND (NEW.is_active IS NOT 1"
     loosens += "".join(
         f" OR ({{old}}.{c} IS NOT NULL AND (NEW.{c} IS NULL OR NEW.{c} > {{old}}.{c}))" for c in LIMIT_COLUMNS
@@ -103,9 +99,7 @@ def _control_triggers() -> list[str]:
         "AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, '')"
     )
     values = ", ".join(f"'{c}', {{row}}.{c}" for c in (*LIMIT_COLUMNS, "kill_switch_status", "parameters", "is_active"))
-    log = (
-        "INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values) "
-    )
+    log = "INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values) "
     latch_says = "the kill switch is released with `riskguard release`, not with SQL"
     limit_says = "SQL may tighten a limit, not loosen it: use `riskguard limits apply`"
     return [

@@ -176,7 +176,12 @@ class Repeats:
         """Write the counts gathered so far; call `flushed` once they are committed."""
         for (account, strategy, violation_id), repeats in self.counts.items():
             session.run(
-                ADD_REPEATS, account=account, violation_id=violation_id, strategy=strategy, repeats=repeats, at_us=now_us
+                ADD_REPEATS,
+                account=account,
+                violation_id=violation_id,
+                strategy=strategy,
+                repeats=repeats,
+                at_us=now_us,
             )
 
     def flushed(self) -> None:

@@ -134,7 +134,7 @@ def limit(check: str, id: str | None = None, scope: str = "ACCOUNT:leader", **re
     return limit_from(id=id or check, check=check, parameters=rest, scope=scope, **attributes)
 
 
-LOSS = {"warn_at_pct": [80], "reduce_only_at_pct": 80, "at_once_pct": 150}
+LOSS: dict[str, Any] = {"warn_at_pct": [80], "reduce_only_at_pct": 80, "at_once_pct": 150}
 WINDOW = {"messages_max": 10, "reserve": 3, "per_s": 1}
 
 

@@ -31,9 +31,7 @@ TEXT = data.charges_text()
 TABLE = ChargeTable.parse(TEXT)
 
 
-def fill(
-    what: str, trade: str, day: str, order_id: str = "1", security_id: str = "7", **more: object
-) -> ChargeFill:
+def fill(what: str, trade: str, day: str, order_id: str = "1", security_id: str = "7", **more: object) -> ChargeFill:
     """Return a fill from `NSE_EQ EQUITY CNC` and `BUY 40 812.35`."""
     segment, kind, product = what.split()
     side, quantity, price = trade.split()
@@ -82,9 +80,7 @@ def test_example_b_intraday_shares() -> None:
     what, day = "NSE_EQ EQUITY INTRADAY", "2026-05-14"
     note = TABLE.charge_day([fill(what, "BUY 40 812.35", day, "1"), fill(what, "SELL 40 815.10", day, "2")])
 
-    assert shown(note.lines) == (
-        "brokerage 19.53 exchange_txn 2.00 sebi 0.07 ipft 0.00 stt 8.00 stamp 1.00 gst 3.89"
-    )
+    assert shown(note.lines) == ("brokerage 19.53 exchange_txn 2.00 sebi 0.07 ipft 0.00 stt 8.00 stamp 1.00 gst 3.89")
     assert to_text(note.total_e4) == "34.49"
     assert note.dp_e4 == 0 and note.is_known
 
@@ -92,9 +88,7 @@ def test_example_b_intraday_shares() -> None:
 def test_example_c_stock_future() -> None:
     """GST of exactly half a paisa goes up: 12.105 is 12.11. charges.md §14 C."""
     what, day = "NSE_FNO FUTSTK MARGIN", "2026-04-16"
-    note = TABLE.charge_day(
-        [fill(what, "BUY 550 1287.40", day, "1"), fill(what, "SELL 550 1279.85", day, "2")]
-    )
+    note = TABLE.charge_day([fill(what, "BUY 550 1287.40", day, "1"), fill(what, "SELL 550 1279.85", day, "2")])
 
     assert shown(note.lines) == (
         "brokerage 40.00 exchange_txn 25.84 sebi 1.41 ipft 0.00 stt 352.00 stamp 14.00 gst 12.11"
@@ -552,9 +546,7 @@ option_fills = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(option_fills, min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_agrees_with_a_naive_calculation_in_any_order(
-    fills: list[ChargeFill], shuffle: random.Random
-) -> None:
+def test_agrees_with_a_naive_calculation_in_any_order(fills: list[ChargeFill], shuffle: random.Random) -> None:
     """The engine equals the oracle on any day of options, and the order of fills does not matter."""
     note = TABLE.charge_day(fills)
     shuffled = list(fills)

@@ -76,9 +76,7 @@ def test_the_days_there_are() -> None:
 
 def test_an_unknown_day_names_the_known_ones() -> None:
     """The message is the way out."""
-    with pytest.raises(
-        UnknownDayError, match=r"`2024-06-05`.*`2020-03-23`, `2024-06-04`, `2024-07-16`"
-    ) as error:
+    with pytest.raises(UnknownDayError, match=r"`2024-06-05`.*`2020-03-23`, `2024-06-04`, `2024-07-16`") as error:
         load_day(date(2024, 6, 5))
 
     assert error.value.available == available_days()

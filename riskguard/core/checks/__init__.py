@@ -50,9 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 MANDATORY: Final = tuple(check.name for check in CHECKS if check.mandatory)
 
 ALWAYS: Final = tuple(
-    Limit(
-        id=f"built-in-{check.name}", check=check, params=check.params(), scope=Scope("GLOBAL"), set_by="riskguard"
-    )
+    Limit(id=f"built-in-{check.name}", check=check, params=check.params(), scope=Scope("GLOBAL"), set_by="riskguard")
     for check in (trading_state.CHECK, order_validity.CHECK)
 )
 """Asked of every order, whatever the limits say: deleting a row must not open a halted account."""

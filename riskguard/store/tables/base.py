@@ -55,9 +55,7 @@ class Stored(sa.ColumnElement[bool]):
     type = sa.Boolean()
     inherit_cache = False
 
-    def __init__(
-        self, column: str, kinds: tuple[str, ...], bound: sa.ColumnElement[bool] | None = None
-    ) -> None:
+    def __init__(self, column: str, kinds: tuple[str, ...], bound: sa.ColumnElement[bool] | None = None) -> None:
         self.column: sa.ColumnClause[Any] = sa.column(column)
         self.kinds = (*kinds, "null")
         self.bound = bound
@@ -104,20 +102,12 @@ def row_id() -> Items:
     return (sa.Column("id", INTEGER, primary_key=True, autoincrement=True),)
 
 
-def text(
-    name: str, *, nullable: bool = True, default: str | None = None, key: bool = False, doc: str = ""
-) -> Items:
+def text(name: str, *, nullable: bool = True, default: str | None = None, key: bool = False, doc: str = "") -> Items:
     """Text that may say anything, also nothing."""
-    return (
-        sa.Column(
-            name, sa.Text, nullable=nullable, primary_key=key, server_default=_default(default), doc=doc
-        ),
-    )
+    return (sa.Column(name, sa.Text, nullable=nullable, primary_key=key, server_default=_default(default), doc=doc),)
 
 
-def said(
-    name: str, *, nullable: bool = False, default: str | None = None, key: bool = False, doc: str = ""
-) -> Items:
+def said(name: str, *, nullable: bool = False, default: str | None = None, key: bool = False, doc: str = "") -> Items:
     """
     Text that says something: an id, or a word of the broker.
 
@@ -128,9 +118,7 @@ def said(
     return (*text(name, nullable=nullable, default=default, key=key, doc=doc), check)
 
 
-def word(
-    name: str, *allowed: str, nullable: bool = False, default: str | None = None, doc: str = ""
-) -> Items:
+def word(name: str, *allowed: str, nullable: bool = False, default: str | None = None, doc: str = "") -> Items:
     """Text out of a closed list: words of our own side, never of the broker's."""
     check = sa.CheckConstraint(sa.column(name).in_(allowed), name=name)
     return (*text(name, nullable=nullable, default=default, doc=doc), check)
@@ -180,9 +168,7 @@ def whole(
 
 def real(name: str, *, nullable: bool = True, default: int | None = None, doc: str = "") -> Items:
     """A finite number that is not money: a ratio, a multiplier."""
-    column: sa.Column[float] = sa.Column(
-        name, REAL, nullable=nullable, server_default=_default(default), doc=doc
-    )
+    column: sa.Column[float] = sa.Column(name, REAL, nullable=nullable, server_default=_default(default), doc=doc)
     return (column, finite_check(name))
 
 
@@ -206,9 +192,7 @@ def epoch(name: str, *, nullable: bool = True, key: bool = False, doc: str = "")
 
 def epoch_us(name: str, *, nullable: bool = True, doc: str = "") -> Items:
     """Whole microseconds since 1970 UTC; seconds or milliseconds by mistake are refused."""
-    column: sa.Column[int] = sa.Column(
-        name, INTEGER, nullable=nullable, doc=doc or "microseconds since 1970, UTC"
-    )
+    column: sa.Column[int] = sa.Column(name, INTEGER, nullable=nullable, doc=doc or "microseconds since 1970, UTC")
     return (column, whole_check(name, sa.column(name, sa.BigInteger()) >= EPOCH_S_MAX * 1000))
 
 

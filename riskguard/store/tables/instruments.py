@@ -25,9 +25,7 @@ instruments = table(
     epoch("updated_at", nullable=False),
     since_v4(
         whole("multiplier", at_least=1, doc="rupees per point and unit; null: not known"),
-        whole(
-            "freeze_quantity", at_least=0, doc="units the exchange refuses above; null: not known, 0: none"
-        ),
+        whole("freeze_quantity", at_least=0, doc="units the exchange refuses above; null: not known, 0: none"),
         text("series", doc="EQ, BE, ...; decides whether a day trade is possible"),
     ),
     # One number is INFY in one segment and an option in another: under a key of its own the master of

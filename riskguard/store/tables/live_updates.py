@@ -35,9 +35,7 @@ websocket_connections = table(
     sa.Index("idx_ws_connections_account", "account_type", "status"),
     sa.Index("idx_ws_connections_status", "status"),
     # A forgotten second row still says CONNECTED after the connection it names is gone.
-    partial_index(
-        "uq_websocket_connections_connection_id", "connection_id", where="superseded = 0", unique=True
-    ),
+    partial_index("uq_websocket_connections_connection_id", "connection_id", where="superseded = 0", unique=True),
     about="State of each connection to the order update stream.",
 )
 

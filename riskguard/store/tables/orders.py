@@ -96,12 +96,8 @@ orders = table(
     sa.Index("idx_orders_slice", "slice_order_id", "slice_index"),
     sa.Index("idx_orders_exchange", "exchange_order_id"),
     # What is live is asked all day, and is a handful out of years of orders.
-    partial_index(
-        "idx_orders_live", "account_type", "created_at", where=live(sa.column("status", sa.Text()))
-    ),
-    partial_index(
-        "idx_orders_client", "account_type", "client_order_id", where="client_order_id IS NOT NULL"
-    ),
+    partial_index("idx_orders_live", "account_type", "created_at", where=live(sa.column("status", sa.Text()))),
+    partial_index("idx_orders_client", "account_type", "client_order_id", where="client_order_id IS NOT NULL"),
     about="Every order seen for an account, keyed by the broker's order id.",
 )
 

@@ -54,9 +54,7 @@ positions = table(
     text("raw_data", doc="JSON"),
     since_v4(whole("snapshot_id", nullable=False, default=0, at_least=0, doc=_SNAPSHOT)),
     # With the snapshot's number in the key two lists fetched in one second do not mix.
-    sa.PrimaryKeyConstraint(
-        "snapshot_ts", "account_type", "security_id", "exchange_segment", "product", "snapshot_id"
-    ),
+    sa.PrimaryKeyConstraint("snapshot_ts", "account_type", "security_id", "exchange_segment", "product", "snapshot_id"),
     sa.Index("idx_positions_ts", "snapshot_ts"),
     sa.Index("idx_positions_account", "account_type", "snapshot_ts"),
     sa.Index("idx_positions_security", "security_id"),

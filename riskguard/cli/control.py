@@ -1,0 +1,117 @@
+"""`riskguard release`, `exit` and `operator-token`: what only a person does."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from riskguard.cli.operator import VARIABLE, is_operator, new_token, token_file
+from riskguard.cli.options import By, Db, Json, Reason
+from riskguard.cli.output import REFUSED, document, fail, one_line_errors, say
+from riskguard.errors import ReleaseRefusedError, SettingsError
+from riskguard.home import database_url
+
+
+@one_line_errors
+def release(
+    by: By,
+    reason: Reason,
+    account: Annotated[str | None, typer.Argument(help="Account to release.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Release a GLOBAL halt.")] = False,
+    approver: Annotated[str, typer.Option("--approver", help="Second person, for a loss on the same day.")] = "",
+    scope: Annotated[str, typer.Option("--scope", help="The scope's name, typed, for a loss on the same day.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Release a halt. Never changes the day's baseline: if a loss still stands, the next sweep trips again.
+
+    Exit status: 0 released; 1 error; 2 malformed input; 3 a precondition does not hold, still halted.
+    """
+    from riskguard import admin
+    from riskguard.services.wiring import open_guard, settings_of
+    from riskguard.store.session import Store
+
+    if (account is None) == (not everything):
+        raise SettingsError("name one account, or `--all` for a GLOBAL halt")
+    url = database_url(db)
+    store = Store(url)
+    settings, _accounts = settings_of(store)
+    if settings.profile != "paper" and not is_operator():
+        raise ReleaseRefusedError(f"a release wants a terminal, or the operator token in {VARIABLE}")
+    # The book must be fresh to be released on: profiles that sweep by themselves sweep once here.
+    guard = open_guard(url)
+    try:
+        if sys.stdin.isatty() and not yes:
+            _confirm(guard.state(account) if account else None, account)
+        done = admin.release(guard.store, account, by=by, reason=reason, approver=approver, typed_scope=scope)
+    finally:
+        guard.close()
+    if as_json:
+        document({"scope": done.scope, "state": done.state.name, "kill_ids": list(done.kill_ids)})
+        return
+    say(done.said)
+    if done.state.name != "ACTIVE":
+        say("only orders that reduce a position pass until it is released again")
+
+
+def _confirm(standing: object, account: str | None) -> None:
+    if standing is not None:
+        say(standing.explain())  # type: ignore[attr-defined]
+    what = f"`{account}`" if account else "everything that was halted together"
+    if not typer.confirm(f"Orders that add risk will be allowed again for {what}. Release?"):
+        fail("not released", REFUSED)
+
+
+@one_line_errors
+def exit_positions(
+    account: Annotated[str, typer.Argument(help="Account whose positions are closed.")],
+    by: By,
+    reason: Reason,
+    security: Annotated[str | None, typer.Option("--security", help="Only this security id.")] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Let a person close positions of an account, also while it is halted. Each exit is verified as reducing.
+
+    Exit status: 0 every exit was placed, or nothing was open; 1 error; 2 malformed input; 3 an exit was refused.
+    """
+    from riskguard.services.exits import exit_all
+    from riskguard.services.wiring import broker_of, open_guard, settings_of
+
+    guard = open_guard(database_url(db))
+    try:
+        settings, accounts = settings_of(guard.store)
+        if account not in accounts:
+            from riskguard.errors import UnknownAccountError
+
+            raise UnknownAccountError(account, accounts)
+        found = exit_all(guard, account, broker_of(guard, settings, account), by=by, reason=reason, security=security)
+    finally:
+        guard.close()
+    if as_json:
+        document(found)
+    else:
+        for each in found:
+            say(f"{each['instrument']} {each['product']}: {each['side']} {each['quantity']}: {each['outcome']}")
+        if not found:
+            say("nothing is open")
+    if any(not each["placed"] for each in found):
+        raise typer.Exit(REFUSED)
+
+
+@one_line_errors
+def operator_token() -> None:
+    """
+    Make an operator token: for programs that may flatten or release without a terminal. It is shown once.
+
+    Exit status: 0 made; 1 error.
+    """
+    if not sys.stdin.isatty() and token_file().exists():
+        fail("a new operator token wants a terminal: one is set already", REFUSED)
+    say(new_token())
+    say(f"put it into the environment as {VARIABLE}; only its hash is kept, in {token_file()}")

@@ -1,0 +1,121 @@
+"""`riskguard db` and `riskguard audit`: what the file is, whether it is whole, whether its journal is true."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import Annotated
+
+import typer
+
+from riskguard.cli.options import Db, Json
+from riskguard.cli.output import ERROR, document, fail, one_line_errors, say
+from riskguard.home import database_url, sqlite_path
+
+app = typer.Typer(help="The database: version, upgrade, check.", no_args_is_help=True)
+audit_app = typer.Typer(help="The journal: verify it.", no_args_is_help=True)
+
+
+@app.command("version")
+@one_line_errors
+def version(db: Db = None, as_json: Json = False) -> None:
+    """
+    Say which schema the file has, and which SQLite reads it.
+
+    Exit status: 0 shown; 1 not readable.
+    """
+    from riskguard.store.inspect import identify
+    from riskguard.store.sqlite import SCHEMA_VERSION, has_wal_reset_bug
+
+    found = identify(database_url(db))
+    data = {
+        "database": str(found.path), "schema": found.version, "kind": found.kind, "this_version_wants": SCHEMA_VERSION,
+        "sqlite": sqlite3.sqlite_version, "sqlite_has_wal_reset_bug": has_wal_reset_bug(),
+    }  # fmt: skip
+    if as_json:
+        document(data)
+        return
+    say(f"{found.path}: {found.kind}, schema {found.version}; this riskguard wants {SCHEMA_VERSION}")
+    if has_wal_reset_bug():
+        say(f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: riskguard checkpoints only under the write lock")
+
+
+@app.command("upgrade")
+@one_line_errors
+def upgrade(db: Db = None) -> None:
+    """
+    Bring the database to this version's schema; a database that is there already is left as it is.
+
+    Exit status: 0 up to date; 1 not possible, the file is untouched.
+    """
+    from riskguard.store.inspect import identify
+    from riskguard.store.sqlite import SCHEMA_VERSION
+
+    found = identify(database_url(db))
+    if found.kind == "riskguard" and found.version == SCHEMA_VERSION:
+        say(f"{found.path} is at schema {SCHEMA_VERSION} already")
+        return
+    fail(
+        f"`{found.path}` is {found.kind}, schema {found.version}: this version upgrades no older files; it is untouched",
+        ERROR,
+    )
+
+
+@app.command("check")
+@one_line_errors
+def check(db: Db = None, as_json: Json = False) -> None:
+    """
+    Check that the file is whole: integrity, the declared schema, and every account's journal.
+
+    Exit status: 0 all is well; 1 something is wrong.
+    """
+    from riskguard.services import overview
+    from riskguard.store.inspect import drift, integrity
+    from riskguard.store.session import Store
+
+    url = database_url(db)
+    path = sqlite_path(url)
+    assert path is not None
+    with contextlib.closing(Store(url)) as store:
+        with store.session(durable=False, wait_s=2.0) as session:
+            wrong = [*integrity(session.connection), *drift(session.connection)]
+            store.roll_back(session)
+        journals = overview.verify(store, with_replay=False)
+    wrong += [f"journal of {each['account']}: {each['wrong']}" for each in journals if each["wrong"]]
+    if as_json:
+        document({"database": str(path), "wrong": wrong, "journals": journals})
+    else:
+        for each in wrong:
+            say(f"WRONG: {each}")
+        say(f"{path}: {'all is well' if not wrong else f'{len(wrong)} things are wrong'}")
+    if wrong:
+        raise typer.Exit(ERROR)
+
+
+@audit_app.command("verify")
+@one_line_errors
+def verify(
+    db: Db = None,
+    replay: Annotated[bool, typer.Option(help="Also decide every order again on its kept facts.")] = True,
+    as_json: Json = False,
+) -> None:
+    """
+    Verify the hash chain of every account's journal, and that replaying its decisions gives the same answers.
+
+    Exit status: 0 true; 1 something was changed, cut off or inserted, or a replay disagrees.
+    """
+    from riskguard.services import overview
+    from riskguard.store.session import Store
+
+    found = overview.verify(Store(database_url(db)), with_replay=replay)
+    bad = [each for each in found if each["wrong"] or each["replay_disagrees"]]
+    if as_json:
+        document(found)
+    else:
+        for each in found:
+            said = each["wrong"] or "true"
+            if each["replay_disagrees"]:
+                said += f"; replay disagrees at {each['replay_disagrees']}"
+            say(f"{each['account']}: {each['rows']} rows: {said}")
+    if bad:
+        raise typer.Exit(ERROR)

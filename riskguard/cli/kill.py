@@ -1,0 +1,151 @@
+"""
+`riskguard kill`: needs no option, no confirmation and no configuration, and never asks twice.
+
+Standard library only until the flag is on disk. Whatever cannot be understood halts more, not less.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+
+from riskguard.home import database_url
+from riskguard.services import killswitch
+
+HELP = """usage: riskguard kill [ACCOUNT | --all] [--by NAME] [--reason TEXT] [--plan halt|cancel|flatten|broker]
+                      [--db URL] [--no-wait] [--json]
+
+Halt ACCOUNT, or everything when none is named: refuse new orders, then cancel the working ones that add risk.
+The flag is on disk first; a locked, full or missing database does not stop it. Nothing is asked.
+
+  --plan     halt: touch no order; cancel (default): cancel what adds risk, keep protective stops;
+             flatten: close intraday and today's F&O positions too; broker: and the broker's own switch.
+             flatten and broker need a terminal or an operator token; without one `cancel` is done.
+  --by       who decided (default: the operating-system user)
+  --reason   shown with every order refused from now on
+  --no-wait  do not follow the cancelling and closing; a daemon or the next sweep carries it on
+  --json     print one JSON document
+
+Release is another command: riskguard release.
+
+Exit status: 0 halted; 4 NOT halted; 5 halted on this host, the database was not updated.
+"""
+
+PLANS = ("halt", "cancel", "flatten", "broker")
+VALUED = ("--by", "--reason", "--plan", "--db")
+FOLLOW_S_MAX = 20.0
+
+
+@dataclass
+class Arguments:
+    """What could be understood, and what is to be said about the rest."""
+
+    account: str | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    wait: bool = True
+    json: bool = False
+    help: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def parse(words: list[str]) -> Arguments:
+    """Understand what can be understood. Doubt about the account halts everything."""
+    made, names, doubtful = Arguments(), [], False
+    rest = iter(range(len(words)))
+    for place in rest:
+        word = words[place]
+        name, equals, value = word.partition("=")
+        if name in VALUED:
+            if not equals:
+                following = next(rest, None)
+                value = words[following] if following is not None else ""
+            made.values[name] = value
+        elif word in ("-h", "--help"):
+            made.help = True
+        elif word == "--all":
+            doubtful = True  # everything: whatever else was named is inside
+        elif word == "--no-wait":
+            made.wait = False
+        elif word == "--json":
+            made.json = True
+        elif word.startswith("-") and word != "-":
+            made.notes.append(f"`{word}` is no option; it was ignored")
+            follows = words[place + 1] if place + 1 < len(words) else ""
+            doubtful = doubtful or bool(follows and not follows.startswith("-") and not equals)
+        else:
+            names.append(word)
+    if len(names) == 1 and not doubtful:
+        made.account = names[0]
+    elif names and "--all" not in words:
+        made.notes.append(f"it is not clear which account is meant ({', '.join(names)}): everything is halted")
+    return made
+
+
+def main(words: list[str]) -> int:
+    """Kill, report, follow the run; returns the exit status."""
+    given = parse(words)
+    if given.help:
+        print(HELP)
+        return 0
+    plan = given.values.get("--plan", "cancel")
+    if plan not in PLANS:
+        given.notes.append(f"`--plan {plan}` is none of {', '.join(PLANS)}: `cancel` is done")
+        plan = "cancel"
+    if plan in ("flatten", "broker"):
+        from riskguard.cli.operator import is_operator
+
+        if not is_operator():
+            given.notes.append(f"`--plan {plan}` needs a terminal or an operator token: `cancel` is done")
+            plan = "cancel"
+    by, reason = given.values.get("--by", ""), given.values.get("--reason", "")
+    try:
+        url = database_url(given.values.get("--db"))
+    except Exception:  # a malformed URL must not cost the kill: the host's own flag halts
+        url = database_url(None)
+        given.notes.append("`--db` could not be read: the default database is halted")
+    raised = killswitch.raise_flags(url, given.account, by=by or _user(), reason=reason, plan=plan)
+    # The flag is on disk. From here on anything may be imported.
+    outcome = killswitch.engage(url, given.account, by=by or _user(), reason=reason, plan=plan, raised=raised)
+    runs: list[dict[str, str]] = []
+    if given.wait and outcome.exit_status == killswitch.HALTED:
+        try:
+            from riskguard.cli.follow import follow
+
+            runs = follow(url, outcome, show=not given.json, wait_s_max=FOLLOW_S_MAX)
+        except Exception as e:
+            given.notes.append(f"the halt stands, but its orders were not followed up here: {e}")
+    _say(outcome, given, plan, runs)
+    return outcome.exit_status
+
+
+def _say(outcome: killswitch.KillOutcome, given: Arguments, plan: str, runs: list[dict[str, str]]) -> None:
+    if given.json:
+        import json
+
+        document = {
+            "halted": outcome.halted,
+            "exit_status": outcome.exit_status,
+            "kill_id": outcome.kill_id,
+            "scope": outcome.scope,
+            "plan": plan,
+            "flags": [str(path) for path in outcome.flags],
+            "runs": runs,
+            "notes": [*given.notes, *([outcome.note] if outcome.note else [])],
+        }
+        print(json.dumps(document))
+        return
+    print(outcome.report(), file=sys.stderr if outcome.exit_status == killswitch.NOT_HALTED else sys.stdout)
+    for note in given.notes:
+        print(f"note: {note}")
+    for run in runs:
+        proven = "proven" if run["state"] == "DONE" else "NOT proven"
+        print(f"{run['account']}: {run['state']} at {run['step']} ({proven}): {run['detail']}")
+
+
+def _user() -> str:
+    return os.environ.get("RISKGUARD_BY") or killswitch._user()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""
+The door of the `riskguard` command.
+
+`kill` goes its own way before anything else is imported: until its flag is on disk it needs only the standard
+library. Everything else is a typer application.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback unless RISKGUARD_DEBUG is set."""
+    if len(sys.argv) > 1 and sys.argv[1] == "kill":
+        from riskguard.cli.kill import main as kill
+
+        sys.exit(kill(sys.argv[2:]))
+    try:
+        from riskguard.cli.app import app
+
+        app()
+    except (BrokenPipeError, KeyboardInterrupt):
+        # Whoever read us is gone, or a person stopped us: nothing more to say.
+        os._exit(130)
+    except Exception as e:
+        if os.environ.get("RISKGUARD_DEBUG"):
+            raise
+        print(
+            f"riskguard: internal error: {type(e).__name__}: {e}; set RISKGUARD_DEBUG=1 to see where", file=sys.stderr
+        )
+        sys.exit(1)

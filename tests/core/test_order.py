@@ -1,0 +1,357 @@
+"""Order: every field on both sides of its edge. A malformed order cannot exist, a well-formed one cannot change."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from riskguard.core.instrument import Instrument
+from riskguard.core.order import NAME_CHARACTERS_MAX, QUANTITY_MAX, Order
+from riskguard.core.quote import Quote
+from riskguard.core.terms import OrderType, Product, Segment, Side, Validity
+from riskguard.errors import InputError, OrderInvalidError, shown
+from tests.core.builders import SHARE, option, order
+from tests.core.tables import Row, table
+
+ARGUMENTS: dict[str, Any] = {
+    "account": "leader", "exchange_segment": "NSE_EQ", "security_id": "1333", "side": "BUY", "product": "INTRADAY",
+    "order_type": "LIMIT", "quantity": 10, "price": "100",
+}  # fmt: skip
+
+
+def refused(**changes: Any) -> str:
+    """Build the usual order with *changes*; return the field that was named, `-` if it was built."""
+    try:
+        Order(**{**ARGUMENTS, **changes})
+    except OrderInvalidError as e:
+        assert str(e).startswith(f"`{e.field}` = ") and "\n" not in str(e) and len(str(e)) < 400
+        return e.field
+    return "-"
+
+
+WORDS = {
+    "side": [each.value for each in Side],
+    "product": [each.value for each in Product],
+    "exchange_segment": [each.value for each in Segment],
+    "validity": [each.value for each in Validity],
+}
+
+
+@pytest.mark.parametrize("field", WORDS)
+def test_words_are_exactly_the_brokers(field: str) -> None:
+    """Every word of the market is taken, as text and as a member of an enum, and nothing near it."""
+    for word in WORDS[field]:
+        assert refused(**{field: word}) == "-"
+        assert type(getattr(Order(**{**ARGUMENTS, field: word}), field)) is str
+        for near in (word.lower(), f" {word}", f"{word} ", word[:-1], f"{word}\x00"):
+            assert refused(**{field: near}) == field
+    for wrong in ("", None, 0, True, b"BUY", ["BUY"], {"BUY"}, float("nan"), object()):
+        assert refused(**{field: wrong}) == field
+
+
+def test_enum_members_become_plain_words() -> None:
+    """What is stored and hashed is text, whatever the caller's constants are."""
+    made = Order(
+        account="leader", exchange_segment=Segment.NSE_EQ, security_id="1333", side=Side.SELL, product=Product.CNC,
+        order_type=OrderType.LIMIT, validity=Validity.IOC, quantity=1, price="1",
+    )  # fmt: skip
+
+    for name in ("exchange_segment", "side", "product", "order_type", "validity"):
+        assert type(getattr(made, name)) is str
+    assert made.sign == -1
+    assert made.instrument == ("NSE_EQ", "1333")
+
+
+class Name(StrEnum):
+    """A caller's own constant."""
+
+    MEAN_REVERSION = "mean-reversion"
+
+
+NAMES = {
+    # field: whether it may be empty
+    "account": False,
+    "security_id": False,
+    "client_order_id": False,
+    "strategy": True,
+    "exit_group": True,
+}
+
+
+@pytest.mark.parametrize("field", NAMES)
+def test_names(field: str) -> None:
+    """Printable ASCII without blanks, 1 to 64 characters: what every broker, file name and terminal carries."""
+    for good in ("a", "x" * NAME_CHARACTERS_MAX, "!~", "M&M", "a/b:c", Name.MEAN_REVERSION):
+        assert refused(**{field: good}) == "-"
+        assert type(getattr(Order(**{**ARGUMENTS, field: good}), field)) is str
+    for bad in (
+        "x" * (NAME_CHARACTERS_MAX + 1),
+        "a b",
+        " a",
+        "a\n",
+        "a\x00",
+        "\x7f",
+        "é",
+        "\ud800",
+        "a\u200b",
+        1,
+        b"a",
+        ["a"],
+        True,
+    ):
+        assert refused(**{field: bad}) == field
+    assert refused(**{field: ""}) == ("-" if NAMES[field] else field)
+    assert refused(**{field: None}) == ("-" if field == "client_order_id" else field)
+
+
+QUANTITIES = table("""
+    quantity     refused
+    0            quantity
+    1            -
+    -1           quantity
+    1_000_000_000  -
+    1_000_000_001  quantity
+""")
+
+
+@pytest.mark.parametrize("row", QUANTITIES, ids=str)
+def test_quantity(row: Row) -> None:
+    """1 to 10**9 units."""
+    assert refused(quantity=row.number("quantity")) == row.refused
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1.0, "1", Decimal(1), None, float("nan"), float("inf"), 10**5000, -(10**5000)], ids=shown
+)
+def test_quantity_is_a_whole_number(value: object) -> None:
+    """A bool is no number, a float no count, and text is not guessed at."""
+    assert refused(quantity=value) == "quantity"
+    assert QUANTITY_MAX == 10**9
+
+
+DISCLOSED = table("""
+    quantity  disclosed  refused
+    10        0          -
+    10        1          -
+    10        10         -
+    10        11         disclosed_quantity
+    10        -1         disclosed_quantity
+""")
+
+
+@pytest.mark.parametrize("row", DISCLOSED, ids=str)
+def test_disclosed_quantity(row: Row) -> None:
+    """0 (all) up to the quantity; the exchange's share of it is a check's to judge."""
+    assert refused(quantity=row.number("quantity"), disclosed_quantity=row.number("disclosed")) == row.refused
+    assert refused(disclosed_quantity=True) == refused(disclosed_quantity=None) == "disclosed_quantity"
+
+
+TYPES = table("""
+    type              price  trigger  refused
+    LIMIT             100    -        -
+    LIMIT             -      -        price
+    LIMIT             0      -        price
+    LIMIT             -1     -        price
+    LIMIT             0.0001  -       -
+    LIMIT             0.00001  -      price
+    LIMIT             10000000  -     -
+    LIMIT             10000000.0001  -  price
+    LIMIT             100    0        -
+    LIMIT             100    0.00     -
+    LIMIT             100    99       trigger_price
+    LIMIT             1e2    -        price
+    MARKET            -      -        -
+    MARKET            0      0        -
+    MARKET            0.00   -        -
+    MARKET            100    -        price
+    MARKET            -      100      trigger_price
+    STOP_LOSS         100    99       -
+    STOP_LOSS         100    -        trigger_price
+    STOP_LOSS         -      99       price
+    STOP_LOSS         100    0        trigger_price
+    STOP_LOSS_MARKET  -      99       -
+    STOP_LOSS_MARKET  0      99       -
+    STOP_LOSS_MARKET  100    99       price
+    STOP_LOSS_MARKET  -      -        trigger_price
+    limit             100    -        order_type
+    SL                100    99       order_type
+""")
+
+
+@pytest.mark.parametrize("row", TYPES, ids=str)
+def test_which_type_wants_which_price(row: Row) -> None:
+    """A price where the type has one, none where it has none; 0 there means absent, as clients send it."""
+    price, trigger = row.opt("price"), row.opt("trigger")
+
+    assert refused(order_type=row.type, price=price, trigger_price=trigger) == row.refused
+
+
+SIDES = table("""
+    side  price  trigger  refused
+    BUY   100    100      -
+    BUY   100    100.05   trigger_price
+    BUY   100    99.95    -
+    SELL  100    100      -
+    SELL  100    99.95    trigger_price
+    SELL  100    100.05   -
+""")
+
+
+@pytest.mark.parametrize("row", SIDES, ids=str)
+def test_the_trigger_is_on_the_side_that_can_fill(row: Row) -> None:
+    """A stop buy triggers at or below its limit, a stop sell at or above it."""
+    asked = {"side": row.side, "order_type": "STOP_LOSS", "price": row.price, "trigger_price": row.trigger}
+
+    assert refused(**asked) == row.refused
+
+
+PRICES = [
+    100.0, float("nan"), float("inf"), float("-inf"), -0.0, True, b"100", "NaN", "inf", "1e400", "1,00", "",
+    Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1E+999999"), Decimal("-0"), 0, 10**5000,
+    "9" * 33, [100],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("price", PRICES, ids=shown)
+def test_prices_are_text_int_or_decimal(price: object) -> None:
+    """Nothing that is not exactly a price above zero is one; the same for the trigger."""
+    assert refused(price=price) == "price"
+    assert refused(order_type="STOP_LOSS_MARKET", price=None, trigger_price=price) == "trigger_price"
+    assert refused(price=Decimal("100.0000")) == refused(price=100) == refused(price="1E2"[:1]) == "-"
+
+
+def test_prices_come_out_as_they_went_in() -> None:
+    """1/10000 rupee inside, Decimal outside, None where the type has none."""
+    made = order("SELL", 1, "99.05", order_type="STOP_LOSS", trigger_price="99.1")
+
+    assert (made.price_e4, made.trigger_price_e4) == (990_500, 991_000)
+    assert (made.price, made.trigger_price) == (Decimal("99.05"), Decimal("99.10"))
+    assert (order(price=None).price, order(price=None).trigger_price) == (None, None)
+
+
+def test_evidence_is_a_quote_or_nothing() -> None:
+    """A tuple that looks like one is not; it is no part of what is ordered."""
+    seen = Quote.of(ltp="100", at_us=1)
+
+    assert refused(quote=seen) == refused(quote=None) == "-"
+    assert refused(quote=(1, None, None, 1)) == refused(quote="100") == "quote"
+    assert order(quote=seen) == order()
+    assert order(quote=seen).replaced(quantity=3).quote is seen
+
+
+def test_an_order_does_not_change() -> None:
+    """No attribute can be set, added or deleted."""
+    made = order()
+    for name in ("quantity", "account", "sign", "brand_new"):
+        with pytest.raises(AttributeError):
+            setattr(made, name, 1)
+    with pytest.raises(AttributeError):
+        del made.quantity
+    assert made == order()
+
+
+def test_equal_orders() -> None:
+    """Equal in contents and id; each field makes a difference, the quote does not."""
+    made = order(client_order_id="a1", strategy="s")
+    assert made == order(client_order_id="a1", strategy="s") and hash(made) == hash(
+        order(client_order_id="a1", strategy="s")
+    )
+    changes: list[dict[str, Any]] = [
+        {"account": "other"}, {"exchange_segment": "BSE_EQ"}, {"security_id": "1"}, {"side": "SELL"},
+        {"product": "CNC"}, {"order_type": "MARKET", "price": None}, {"quantity": 11}, {"price": "101"},
+        {"validity": "IOC"}, {"strategy": "t"}, {"disclosed_quantity": 5}, {"exit_group": "g"},
+    ]  # fmt: skip
+    for change in changes:
+        assert made.replaced(**change).contents() != made.contents(), change
+        assert made.replaced(**change) != made
+    assert made.replaced(client_order_id="a2") != made
+    assert made.replaced(client_order_id="a2").contents() == made.contents()
+    assert made != "an order"
+
+
+def test_copies() -> None:
+    """Pickle, copy and plain data give the same order back."""
+    stop = order("SELL", 4, "99.05", order_type="STOP_LOSS", trigger_price="99.1", client_order_id="a1", exit_group="g")
+
+    for made in (stop, order(price=None), order(disclosed_quantity=5, validity="IOC")):
+        assert pickle.loads(pickle.dumps(made)) == made
+        assert copy.copy(made) == copy.deepcopy(made) == made
+        assert Order.from_mapping(made.arguments()) == made
+        assert made.replaced() == made
+
+
+MAPPINGS = [
+    ({"qty": 10}, "qty"),
+    ({"price": None}, "price"),
+    ({"side": None}, "side"),
+    ({"quantity": "10"}, "quantity"),
+    ({1: 1}, "1"),
+]
+
+
+@pytest.mark.parametrize("case", MAPPINGS, ids=str)
+def test_plain_data_is_held_to_the_same(case: tuple[dict[Any, Any], str]) -> None:
+    """Unknown names are refused, missing ones named, and a list is no object."""
+    with pytest.raises(OrderInvalidError) as caught:
+        Order.from_mapping({**ARGUMENTS, **case[0]})
+    assert caught.value.field == case[1]
+    for name in ("account", "exchange_segment", "security_id", "side", "product", "order_type", "quantity"):
+        with pytest.raises(OrderInvalidError, match="missing"):
+            Order.from_mapping({key: value for key, value in ARGUMENTS.items() if key != name})
+    not_objects: list[Any] = [[], "order", None, 1]
+    for wrong in not_objects:
+        with pytest.raises(OrderInvalidError):
+            Order.from_mapping(wrong)
+
+
+class Symbols:
+    """Two segments list HDFCBANK, one the option."""
+
+    listed = (SHARE, Instrument("BSE_EQ", "500180", "HDFCBANK"), option("50001"))
+
+    def by_symbol(self, symbol: str, exchange_segment: str | None = None) -> list[Instrument]:
+        return [
+            each for each in self.listed if each.symbol == symbol and exchange_segment in (None, each.exchange_segment)
+        ]
+
+
+SYMBOLS = table("""
+    symbol          segment  security
+    HDFCBANK        NSE_EQ   1333
+    HDFCBANK        BSE_EQ   500180
+    HDFCBANK        -        -
+    NIFTY-CE-50001  -        50001
+    HDFCBANK        MCX_COMM  -
+    hdfcbank        NSE_EQ   -
+""")
+
+
+@pytest.mark.parametrize("row", SYMBOLS, ids=str)
+def test_orders_by_symbol(row: Row) -> None:
+    """Exactly one contract, or the error says what to name."""
+    rest = {key: value for key, value in ARGUMENTS.items() if key not in ("exchange_segment", "security_id")}
+    if row.security == "-":
+        with pytest.raises(OrderInvalidError, match="symbol"):
+            Order.from_symbol(row.symbol, instruments=Symbols(), exchange_segment=row.opt("segment"), **rest)
+    else:
+        made = Order.from_symbol(row.symbol, instruments=Symbols(), exchange_segment=row.opt("segment"), **rest)
+        assert made.security_id == row.security
+
+
+def test_the_error_is_an_input_error_and_a_value_error() -> None:
+    """Callers may catch either; it shows the value bounded and escaped."""
+    with pytest.raises(OrderInvalidError) as caught:
+        order(strategy="\n" * 500)
+    assert issubclass(OrderInvalidError, InputError) and issubclass(OrderInvalidError, ValueError)
+    assert caught.value.field == "strategy" and len(caught.value.value_shown) < 70
+
+
+def test_twenty_thousand_names_do_not_break_the_next_order() -> None:
+    """The memory of known names is bounded; an order that falls on the moment it is emptied is still built."""
+    for number in range(20_050):
+        assert order(security_id=f"s{number}", strategy=f"t{number}").security_id == f"s{number}"
