@@ -72,6 +72,11 @@ def release(
         raise ReleaseRefusedError("a release wants a person: `--by NAME`")
     now_us = (clock or SystemClock()).now_us()
     owner = GLOBAL if account is None else account
+    try:
+        for directory in store.directories:
+            halt.prepare(directory)  # a lost halt directory halts; a person's release is what brings it back
+    except OSError as e:
+        raise ReleaseRefusedError(f"a halt directory cannot be made ({e}): mend it, then release") from None
     with store.session(durable=True, wait_s=WAIT_S) as session:
         known = tuple(row[0] for row in session.rows(ACCOUNTS))
         if account is not None and account not in known:

@@ -54,7 +54,7 @@ def _text_to_e4(text: str) -> int:
 def _decimal_to_e4(value: Decimal) -> int:
     if not value.is_finite():
         raise ValueError("is not a finite number")
-    sign, digits, exponent = value.as_tuple()
+    _sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     # Bounded before any arithmetic: Decimal("1E+999999") would otherwise build a million-digit integer.
     if len(digits) > _TEXT_MAX or exponent > _TEXT_MAX or exponent < -_TEXT_MAX:

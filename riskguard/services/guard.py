@@ -34,8 +34,7 @@ from riskguard.errors import (
 from riskguard.ports import Clock
 from riskguard.services import latch
 from riskguard.services.permits import Approved, Permit
-from riskguard.store import books, controls, journal, loader, permits, violations
-from riskguard.store.halt import HALT
+from riskguard.store import books, controls, halt, journal, loader, permits, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, CommitUnknownError, Session, Store, StoreBusyError
 
@@ -74,7 +73,8 @@ class RiskGuard:
         self._quotes: dict[tuple[str, str], Quote] = {}
         self._saved_marks: dict[tuple[str, str], int] = {}
         self._repeats = violations.Repeats()
-        self._halt_directories = tuple(str(directory / HALT) for directory in store.directories)
+        self._halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
+        self._settled_flags: set[str] = set()
         self._executor: ThreadPoolExecutor | None = None
         self._closers: list[Callable[[], None]] = []
         self.quote_listeners: list[Callable[[str, str, Quote], None]] = []
@@ -131,9 +131,8 @@ class RiskGuard:
 
     def _check(self, order: Order, emergency_by: str) -> Decision:
         flags = latch.look(self._halt_directories, order.account, self.clock.now_us())
-        if flags.names:
-            return self._answer(order, emergency_by, flags, durable=True)
-        return self._answer(order, emergency_by, flags, durable=False)
+        # A flag this process has not settled yet is adopted, durably; a known one is only obeyed.
+        return self._answer(order, emergency_by, flags, durable=not self._settled_flags.issuperset(flags.names))
 
     def _answer(self, order: Order, emergency_by: str, flags: latch.Flags, *, durable: bool) -> Decision:
         """
@@ -161,7 +160,7 @@ class RiskGuard:
             if decision.approved and known is None:
                 self._grant(session, loaded, decision, emergency_by)
             elif not decision.approved and not decision.recorded:
-                if not durable:
+                if not durable or (wrote_generation is None and self._repeats.of(decision) is not None):
                     self.store.roll_back(session)
                 else:
                     self._refuse(session, loaded, decision, known is not None)
@@ -171,7 +170,9 @@ class RiskGuard:
             latch.after_commit(self.store, wrote_generation)
         if released:
             self._lower(released)
-        if not decision.approved and not decision.recorded and not durable:
+            flags = flags._replace(names=tuple(n for n in flags.names if halt.parse_flag(n)[1] not in released))
+        self._settled_flags.update(flags.names)
+        if not decision.approved and not decision.recorded:
             return self._refused_here(order, emergency_by, flags, decision, loaded)
         self._published(loaded, decision, known is not None)
         return decision
@@ -203,6 +204,7 @@ class RiskGuard:
             if key == kept.key:
                 kept.writes = False
                 return kept
+        self._settled_flags.clear()  # whatever changed may have been a release: look at the flags again
         group = loader.group_of(session, name) or ""
         writes = permits.expire(session, name, now_us) > 0
         writes |= self._adopt_sql(session, name, group, now_us)
@@ -400,9 +402,7 @@ class RiskGuard:
         self._loaded[name] = loaded
 
     def _lower(self, released: frozenset[str]) -> None:
-        from riskguard.store.halt import lower_flags
-
-        lower_flags(self.store.directories, released)
+        halt.lower_flags(self.store.directories, released)
 
     def _unrecorded(self, order: Order, code: RejectCode, said: str, hint: str) -> Decision:
         """Refuse without the database: the refusal goes to the spool file, and is adopted later."""

@@ -76,8 +76,8 @@ def record_kill(
     # Without an account there is nothing to run, but the row is what says that this flag is known.
     for account in concerned or (GLOBAL,):
         session.run(
-            ADD_RUN, kill_id=kill_id, account=account, scope=scope, kill_plan=plan, state="OPEN" if concerned else "DONE", cause=cause, by_whom=by,
-            reason=reason, started_at_us=now_us, deadline_us=now_us + KILL_RUN_LIFE_US,
+            ADD_RUN, kill_id=kill_id, account=account, scope=scope, kill_plan=plan, cause=cause, by_whom=by, reason=reason,
+            state="OPEN" if concerned else "DONE", started_at_us=now_us, deadline_us=now_us + KILL_RUN_LIFE_US,
         )  # fmt: skip
     return concerned
 

@@ -103,6 +103,8 @@ def _add_account(
     broker = settings.profile if settings.profile != "library" else ""
     session.run(ADD_ACCOUNT, account=account, role=role, group_name=group, broker=broker, created_at_us=now_us)
     _open_latch(session, account, by, now_us)
+    if group:
+        session.run(ADD_HEAD, account=f"GROUP:{group}")  # what its limits bump when they change
     action_id = controls.open_action(session, account, "APPLY", by, "riskguard init", now_us)
     book = parse(text, account=account, author=by)
     rulebooks.write(session, account, book, by, "riskguard init", now_us, action_id)

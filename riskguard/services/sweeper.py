@@ -79,7 +79,7 @@ class Sweeper:
         """
         clock, store = self.guard.clock, self.guard.store
         slot = clock.now_us() // self.interval_us
-        with store.session(durable=False, wait_s=LOCK_WAIT_S) as session:
+        with store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
             if not runs.claim_slot(
                 session, self.account, KIND, slot, self.interval_us, clock.now_us(), self.holder
             ) and not now:  # fmt: skip
@@ -107,7 +107,7 @@ class Sweeper:
     def _judge(self, slot: int, seen: Seen | None) -> tuple[SweepReport, list[Action]]:
         """Under the write lock: take over what was seen, measure, judge, write."""
         guard = self.guard
-        with guard.store.session(durable=True, wait_s=LOCK_WAIT_S) as session:
+        with guard.store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
             now_us = guard.clock.now_us()
             date = loader.session_date(now_us)
             session.read_heads(self.account)

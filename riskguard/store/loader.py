@@ -37,6 +37,7 @@ _INSTRUMENT = (
     "exchange_segment", "security_id", "symbol", "trading_symbol", "instrument_type", "lot_size", "tick_size",
     "multiplier", "freeze_quantity", "underlying_security_id", "expiry_date", "strike_price", "option_type",
 )  # fmt: skip
+_LOT = _INSTRUMENT.index("lot_size")
 INSTRUMENT = prepare(
     sa.select(*(_i[name] for name in _INSTRUMENT)).where(
         _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
@@ -260,7 +261,8 @@ def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> Non
         return
     loaded.known_instruments.add(key)
     row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
-    if row is not None:
+    if row is not None and row[_LOT]:
+        # A lot of 0 is a row nobody filled in: no order can be sized by it, so the contract stays unknown.
         loaded.account.instruments[key] = instrument_from(row)
 
 

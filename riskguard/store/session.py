@@ -19,11 +19,12 @@ import sqlalchemy as sa
 from riskguard.errors import StoreError, StoreUnavailableError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.store import sqlite as lite
-from riskguard.store.halt import read_generation
+from riskguard.store.halt import gate, read_generation
 from riskguard.store.statements import Prepared, insert_into, param, prepare
 from riskguard.store.tables.journal import account_heads, accounts
 
 GLOBAL = "GLOBAL"
+INSIST_AFTER_S = 0.1
 
 
 class StoreBusyError(StoreUnavailableError):
@@ -164,9 +165,13 @@ class Store:
     # -- transactions ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def session(self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True) -> Iterator[Session]:
+    def session(
+        self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False
+    ) -> Iterator[Session]:
         """
         Open a transaction with the write lock; commit when the block ends, roll back when it raises.
+
+        *insist* raises the gate when the lock is not to be had within 100 ms: a sweep must not starve.
 
         Raises:
             StoreBusyError: The lock was not to be had in time. StoreUnavailableError: The database is broken
@@ -180,7 +185,7 @@ class Store:
                 connection = self._connection(durable)
                 if connection.in_transaction:
                     raise StoreUnavailableError("a session is already open in this thread")
-                waited = lite.begin(connection, self.directories[0] if gated else None, wait)
+                waited = self._begin(connection, gated, insist, wait)
             except sqlite3.Error as e:
                 raise self._classified(e) from None
             session = Session(self, connection, durable, waited)
@@ -195,6 +200,17 @@ class Store:
             self._commit(connection)
         finally:
             self._lock.release()
+
+    def _begin(self, connection: sqlite3.Connection, gated: bool, insist: bool, wait: float) -> bool:
+        gate_directory = self.directories[0] if gated else None
+        if not insist:
+            return lite.begin(connection, gate_directory, wait)
+        try:
+            return lite.begin(connection, gate_directory, INSIST_AFTER_S)
+        except sqlite3.OperationalError:
+            with gate(self.directories[0]):
+                lite.begin(connection, None, wait)
+            return True
 
     def commit(self, session: Session) -> None:
         """Commit now, inside the block, so that what follows may trust it stands."""

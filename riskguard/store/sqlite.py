@@ -117,7 +117,7 @@ def begin(connection: sqlite3.Connection, gate_directory: Path | None, wait_s_ma
             raise sqlite3.OperationalError("a kill asks writers to stand back")
         waited = True
         # Jitter, or the same loser loses every round: SQLite's lock has no queue.
-        time.sleep(random.uniform(0.000_05, 0.000_8))  # noqa: S311
+        time.sleep(random.uniform(0.000_05, 0.000_8))
 
 
 class FileWatch:

@@ -58,10 +58,10 @@ def _bumps(table: str, account: str) -> list[str]:
     made = []
     for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
         named = account.format(row=row)
-        body = f"UPDATE account_heads SET version = version + 1 WHERE account = {named};"  # noqa: S608
+        body = f"UPDATE account_heads SET version = version + 1 WHERE account = {named};"
         if event == "UPDATE" and "{row}" in account:
             body += (
-                f" UPDATE account_heads SET version = version + 1 WHERE account = OLD.{account.rpartition('.')[2]}"  # noqa: S608
+                f" UPDATE account_heads SET version = version + 1 WHERE account = OLD.{account.rpartition('.')[2]}"
                 f" AND OLD.{account.rpartition('.')[2]} <> {named};"
             )
         made.append(f"CREATE TRIGGER {table}_{event.lower()}_bumps AFTER {event} ON {table} BEGIN {body} END")
@@ -143,7 +143,7 @@ def _control_triggers() -> list[str]:
         "AND c.limit_id = coalesce(NEW.limit_id, '') AND c.scope = coalesce(NEW.scope, '')) BEGIN "
         "UPDATE traders_control SET "
         + ", ".join(
-            f"{c} = (SELECT min(v) FROM (SELECT NEW.{c} AS v UNION ALL SELECT json_extract(ch.old_values, '$.{c}') "  # noqa: S608
+            f"{c} = (SELECT min(v) FROM (SELECT NEW.{c} AS v UNION ALL SELECT json_extract(ch.old_values, '$.{c}') "
             "FROM control_changes ch WHERE ch.what = 'SUPERSEDED' AND ch.is_adopted = 0 AND ch.account = NEW.account_type "
             "AND ch.control_type = NEW.control_type AND ch.limit_id = coalesce(NEW.limit_id, '') "
             "AND ch.scope = coalesce(NEW.scope, '')) WHERE v IS NOT NULL)"

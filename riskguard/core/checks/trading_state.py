@@ -15,7 +15,6 @@ from riskguard.core.params import Inr, Params
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import TradingState
 
-
 # A plain name: looking a member up in its enum costs more than the whole question, on every order.
 _ACTIVE = TradingState.ACTIVE
 
