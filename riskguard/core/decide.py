@@ -214,7 +214,9 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
 def breach_of(decision: Decision, plan: Plan) -> Limit | None:
     """Return the enforced limit whose action goes furthest beyond refusing, or None."""
     by_id = {ask.limit.id: ask.limit for ask in plan.every}
-    limits = [by_id[each.limit_id] for each in decision.rejects if each.limit_id in by_id]
+    # What could not be measured was refused, but breached nothing.
+    measured = [each for each in decision.rejects if each.measured_raw is not None]
+    limits = [by_id[each.limit_id] for each in measured if each.limit_id in by_id]
     severe = [limit for limit in limits if ON_BREACH.index(limit.on_breach) > ON_BREACH.index("reject")]
     return max(severe, key=lambda limit: ON_BREACH.index(limit.on_breach), default=None)
 

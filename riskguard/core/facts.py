@@ -11,16 +11,16 @@ import json
 from typing import Any
 
 from riskguard.core.account import Account, TimeLog, signature
-from riskguard.core.direction import Direction, direction
+from riskguard.core.direction import Direction, direction, naked_short_units
 from riskguard.core.instrument import Instrument
 from riskguard.core.order import Order
-from riskguard.core.pricing import quote_ttl_us, reference_price_e4, risk_price_e4
+from riskguard.core.pricing import is_fresh, quote_ttl_us, reference_price_e4, risk_price_e4
 from riskguard.core.quote import Quote
 from riskguard.core.state import TradingState
 
 _KEPT = (
     "now_us", "known", "net_up", "net_down", "net_near", "buying", "selling", "long_other", "short_other",
-    "sellable", "position_seen_us", "sweep_at_us", "sweep_interval_us", "pnl_e4", "pnl_at_us", "opening_equity_e4",
+    "sellable", "naked", "position_seen_us", "sweep_at_us", "sweep_interval_us", "pnl_e4", "pnl_at_us", "opening_equity_e4",
     "granted", "unanswered_since_us", "exits_live", "emergency_by", "state_said",
 )  # fmt: skip
 _NO_LOG = TimeLog()
@@ -58,6 +58,7 @@ class Facts:
     long_other: int
     short_other: int
     sellable: int
+    naked: int  # short option units without cover that a HEDGING order would cover
     position_seen_us: int | None
     direction: Direction
     cancel_first: tuple[str, ...]
@@ -108,8 +109,13 @@ class Facts:
             order, line, known, instrument, account.positions, account.instruments
         )
         made.reducing = made.direction is _REDUCING
+        made.naked = 0
+        if made.direction is Direction.HEDGING and instrument is not None:
+            made.naked = naked_short_units(instrument, account.positions, account.instruments)
         quote = account.quotes.get(key)
-        made.quote = order.quote if quote is None else quote
+        if order.quote is not None and (quote is None or not is_fresh(quote, now_us, quote_ttl_us(instrument))):
+            quote = order.quote  # evidence counts where the feed has nothing fresh
+        made.quote = quote
         made.state = account.state
         made.state_said = ""
         if account.state or account.narrow:

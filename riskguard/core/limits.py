@@ -112,7 +112,8 @@ class LimitSet:
 
     def plan(self, order: Order, underlying: str) -> Plan:
         """Return the plan for *order*; compiled once per instrument and strategy."""
-        key = (order.instrument, order.strategy)
+        # The underlying is part of it: an instrument imported later brings its underlying's limits.
+        key = (order.instrument, order.strategy, underlying)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= PLANS_CACHED_MAX:
@@ -125,7 +126,7 @@ class LimitSet:
         from riskguard.core.checks import ALWAYS, CHECKS, MANDATORY
 
         inside = [limit for limit in self.limits if limit.scope.holds(order, underlying)]
-        enforced = {limit.check.name for limit in inside if limit.mode == "enforce"}
+        enforced = {limit.check.name for limit in inside if limit.mode == "enforce" and limit.on_breach != "warn"}
         inside += [limit for limit in ALWAYS if limit.check.name not in enforced]
         place = {check.name: number for number, check in enumerate(CHECKS)}
         inside.sort(key=lambda limit: (place[limit.check.name], limit.id))

@@ -138,8 +138,9 @@ class Order(_Fields):
             made.product = _PRODUCTS[product]
             made.order_type, wants_price, wants_trigger = _ORDER_TYPES[order_type]
             made.validity = _VALIDITIES[validity]
-        except (KeyError, TypeError):
-            # A name not met before, or a wrong word: look at each, say which, and start over.
+        except Exception:
+            # A name not met before, or a wrong word (which may break when it is compared): look at each by
+            # the methods of str alone, say which, and start over.
             return cls(
                 account=_meet("account", account),
                 security_id=_meet("security_id", security_id),
@@ -168,7 +169,7 @@ class Order(_Fields):
         if type(quantity) is not int or not 0 < quantity <= QUANTITY_MAX:
             raise OrderInvalidError("quantity", quantity, f"wants a whole number from 1 to {QUANTITY_MAX}")
         made.quantity = quantity
-        if disclosed_quantity or type(disclosed_quantity) is not int:
+        if type(disclosed_quantity) is not int or disclosed_quantity:
             _check_disclosed(disclosed_quantity, quantity)
         made.disclosed_quantity = disclosed_quantity
         if wants_price or price is not None:
@@ -312,15 +313,16 @@ def _clean(text: str) -> bool:
 
 def checked_name(field: str, value: object, *, empty: bool = False) -> str:
     """Return *value* if it can name something: printable ASCII, no blanks, at most 64 characters."""
-    if not isinstance(value, str):
+    if not issubclass(type(value), str):
         raise OrderInvalidError(field, value, f"wants text, not {type(value).__name__}")
-    if not value and not empty:
-        raise OrderInvalidError(field, value, "is empty")
-    if len(value) > NAME_CHARACTERS_MAX:
-        raise OrderInvalidError(field, value, f"is longer than {NAME_CHARACTERS_MAX} characters")
-    if not _clean(value):
-        raise OrderInvalidError(field, value, "wants printable ASCII without blanks")
-    return str.__str__(value)
+    name = str.__str__(cast(str, value))  # a subclass's own methods are not asked
+    if not name and not empty:
+        raise OrderInvalidError(field, name, "is empty")
+    if len(name) > NAME_CHARACTERS_MAX:
+        raise OrderInvalidError(field, name, f"is longer than {NAME_CHARACTERS_MAX} characters")
+    if not _clean(name):
+        raise OrderInvalidError(field, name, "wants printable ASCII without blanks")
+    return name
 
 
 def _meet(field: str, value: object, *, empty: bool = False) -> str:
@@ -336,7 +338,7 @@ def _meet(field: str, value: object, *, empty: bool = False) -> str:
 def _word(field: str, value: object, allowed: Mapping[str, object]) -> str:
     """Return the plain word *value* spells, or say which words there are."""
     for word in allowed:
-        if isinstance(value, str) and str.__eq__(word, value) is True:
+        if issubclass(type(value), str) and str.__eq__(word, cast(str, value)) is True:
             return word
     raise OrderInvalidError(field, value, f"wants one of {', '.join(sorted(allowed))}")
 

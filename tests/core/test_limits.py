@@ -126,7 +126,6 @@ def test_a_plan_is_compiled_once_per_instrument_and_strategy() -> None:
     assert limits.plan(order(), "") == plan
 
 
-@pytest.mark.xfail(reason="core: plans are cached without the underlying, which is known only once the instrument is")
 def test_an_underlying_learnt_later_brings_its_limits() -> None:
     """The first order came before the instruments were imported."""
     limits = LimitSet((limit("order_quantity", scope="UNDERLYING:NIFTY", quantity_max=1, unit="units"),))

@@ -45,7 +45,9 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     """Refuse when the day's loss has reached the limit, or is unknown."""
     limit_e4 = params.daily_loss_inr_max
     if params.daily_loss_pct_max is not None:
-        limit_e4 = params.limit_e4(facts.opening_equity_e4)
+        # Which of two limits binds is unknown while equity is; the sweep goes by the one that is known.
+        equity_e4 = facts.opening_equity_e4
+        limit_e4 = params.limit_e4(equity_e4) if equity_e4 is not None and equity_e4 > 0 else None
     pnl_e4 = facts.pnl_e4
     if limit_e4 is not None and pnl_e4 is not None and pnl_e4 > -limit_e4:
         return None

@@ -43,10 +43,21 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     reach = standing + facts.order.quantity
     if reach <= 0:
         return None
-    if params.unit in ("inr", "unconfirmed"):
-        reject = _by_value(facts, params, standing, reach)
-        if reject is not None or params.unit == "inr":
-            return reject
+    if params.unit == "inr":
+        return _by_value(facts, params, standing, reach)
+    if params.unit == "unconfirmed":
+        return _tighter(_by_value(facts, params, standing, reach), _by_quantity(facts, params, standing, reach))
+    return _by_quantity(facts, params, standing, reach)
+
+
+def _tighter(one: Reject | None, other: Reject | None) -> Reject | None:
+    """Return the refusal that lets less pass; the hint of one alone might not pass the other."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda reject: reject.max_quantity or 0)
+
+
+def _by_quantity(facts: Facts, params: Parameters, standing: int, reach: int) -> Reject | None:
     lot = 1
     if params.unit == "lots":
         if facts.instrument is None:

@@ -52,9 +52,14 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
                 frees_at_us=frees_us,
                 detail=f"messages in {window.per_s / 1_000_000:g} s",
             )
-            if worst is None or (reject.frees_at_us or 0) > (worst.frees_at_us or 0):
+            if worst is None or _longer(reject.frees_at_us, worst.frees_at_us):
                 worst = reject
     return worst
+
+
+def _longer(one_us: int | None, other_us: int | None) -> bool:
+    """Say whether the first wait is the longer; one that time does not end is the longest."""
+    return other_us is not None and (one_us is None or one_us > other_us)
 
 
 CHECK = Check("order_rate", Parameters, check, exits=True, mandatory=True)

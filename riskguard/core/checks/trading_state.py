@@ -34,7 +34,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
         return Reject(
             RejectCode.REDUCE_ONLY,
             detail=facts.state_said or "only orders that reduce a position pass",
-            max_quantity=_held(facts),
+            max_quantity=_would_pass(facts, params.hedge_premium_inr_max),
             hint=_way_out(facts),
         )
     if facts.reducing and facts.emergency_by:
@@ -50,13 +50,23 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
 def _hedge_within(facts: Facts, premium_max_e4: int | None) -> bool:
     if facts.direction is not Direction.HEDGING or premium_max_e4 is None:
         return False
+    return facts.order.quantity <= _hedge_quantity(facts, premium_max_e4)
+
+
+def _hedge_quantity(facts: Facts, premium_max_e4: int) -> int:
+    """Return how much cover may be bought: no more than is naked, for no more than the premium."""
     price_e4 = facts.risk_price_e4()
-    return price_e4 is not None and facts.order.quantity * price_e4 <= premium_max_e4
+    if price_e4 is None or facts.instrument is None:
+        return 0
+    quantity = min(facts.naked, premium_max_e4 // price_e4)
+    return quantity - quantity % facts.instrument.lot_size
 
 
-def _held(facts: Facts) -> int:
-    """Return the quantity of this side that would only reduce."""
-    if not facts.known:
+def _would_pass(facts: Facts, hedge_premium_max_e4: int | None) -> int:
+    """Return the quantity of this side that REDUCE_ONLY lets out."""
+    if facts.direction is Direction.HEDGING and hedge_premium_max_e4 is not None:
+        return _hedge_quantity(facts, hedge_premium_max_e4)
+    if not facts.known or facts.direction is Direction.UNHEDGING:
         return 0
     if facts.order.sign < 0:
         held = facts.sellable if facts.order.product == "CNC" else facts.net_near

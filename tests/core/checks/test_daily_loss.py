@@ -73,7 +73,6 @@ def test_a_limit_that_means_nothing_is_refused(given: dict[str, Any]) -> None:
     assert edge.limit_e4(inr("1000")) == inr("1000")
 
 
-@pytest.mark.xfail(reason="core: with a rupee limit beside it, a percentage of unknown equity is skipped, not unknown")
 def test_the_tighter_of_two_is_unknown_when_one_of_them_is() -> None:
     """Rupees and percent are set and equity is unknown: which one binds is not known."""
     of = account(pnl=PnlReading(-inr("900"), NOW, fresh_marks=True), opening_equity_e4=None)

@@ -83,7 +83,6 @@ def test_every_window_counts_and_the_longest_wait_is_named() -> None:
     assert order_rate.CHECK.exits and order_rate.CHECK.mandatory
 
 
-@pytest.mark.xfail(reason="core: order_rate names a window that time frees over one that it does not")
 def test_a_window_that_time_does_not_free_is_the_longest_wait() -> None:
     """Permits fill the second window: no time frees it, so none may be named."""
     windows = [{"messages_max": 10, "reserve": 1, "per_s": 1}, {"messages_max": 3, "reserve": 1, "per_s": 60}]

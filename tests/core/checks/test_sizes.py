@@ -129,7 +129,6 @@ def test_evidence_can_raise_a_price_and_never_lower_it(row: Row) -> None:
     assert code(ask(order_value.CHECK, asked, of, order_value_inr_max="1000")) == row.expected
 
 
-@pytest.mark.xfail(reason="core: a stale feed quote keeps fresh evidence from counting; only a fresh one should win")
 def test_evidence_counts_where_the_feed_is_stale() -> None:
     """checks.md §5.7: a *fresh* feed quote wins over `Order.quote`."""
     of = account(quoted=quote("99", "100", "101", age_s=60))
@@ -254,7 +253,6 @@ def test_net_position_in_lots_in_rupees_and_unconfirmed(row: Row) -> None:
         assert_hint(net_position.CHECK, asked, account(), 25, **parameters)
 
 
-@pytest.mark.xfail(reason="core: net_position `unconfirmed` takes the hint from the rupee reading alone")
 def test_the_hint_of_an_unconfirmed_unit_passes_both_readings() -> None:
     """Below ₹1 a unit both readings can refuse; the hint must pass the tighter."""
     of = account()

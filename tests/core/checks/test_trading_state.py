@@ -181,7 +181,6 @@ def test_taking_the_cover_away_is_refused_with_the_way_out() -> None:
     assert reject is not None and "close the short first" in reject.hint
 
 
-@pytest.mark.xfail(reason="core: trading_state._held counts cover as something that may be sold")
 def test_no_quantity_of_a_needed_cover_would_pass() -> None:
     """`max_quantity` is what passes; of a cover that a short needs, nothing does."""
     reject = ask(CHECK, order_of(HEDGE, "SELL", 50, product="MARGIN"), hedged(50))
@@ -193,7 +192,6 @@ def test_no_quantity_of_a_needed_cover_would_pass() -> None:
     )
 
 
-@pytest.mark.xfail(reason="core: a hedge larger than the naked lots passes; checks.md §5.14 refuses it")
 def test_a_hedge_larger_than_the_naked_lots_is_refused() -> None:
     """With `max_quantity` = the naked lots."""
     reject = ask(CHECK, order_of(HEDGE, "BUY", 75, product="MARGIN"), hedged(), hedge_premium_inr_max="1000000")
