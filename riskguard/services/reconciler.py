@@ -27,6 +27,30 @@ def take_over(session: Session, account: str, date: str, seen: Seen, now_us: int
         books.save_funds(session, account, seen.fetched_at_us, seen.funds)
 
 
+def end_earlier_day(session: Session, account: str, midnight_us: int, seen: Seen | None, now_us: int) -> int:
+    """
+    Settle what an earlier session left: DAY orders end with their day. Returns how many permits were settled.
+
+    With a broker only what its complete list no longer shows as live is ended; without a look nothing is.
+    """
+    if seen is not None and seen.orders is None:
+        return 0
+    listed = [order for order in (seen.orders or ()) if order.is_live] if seen is not None else []
+    resting = {name for order in listed for name in (order.order_id, order.correlation_id)}
+    ended = 0
+    for permit in permits.live(session, account):
+        if permit.granted_at_us < midnight_us and not resting & {permit.order_id, permit.correlation_id}:
+            ended += permits.move(session, permit, "CANCELLED", now_us, why="its day ended")
+    if not resting:
+        session.run(
+            books.END_EARLIER_ORDERS,
+            of_account=account,
+            midnight_s=midnight_us // 1_000_000,
+            now_s=now_us // 1_000_000,
+        )
+    return ended
+
+
 def take_fill(session: Session, account: str, date: str, trade: SeenTrade, now_us: int) -> bool:
     """Book one fill; False when it was known."""
     permit = permits.by_broker_order(session, account, trade.order_id, trade.correlation_id)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from riskguard import data
 from riskguard.core.account import Account
 from riskguard.core.assess import Action, Finding, assess
+from riskguard.core.calendar import ist_us
 from riskguard.core.charges import ChargeFill, ChargeTable, ChargeTableError, ChargeUnknownError
 from riskguard.core.pnl import DayPnl, day_pnl
 from riskguard.core.quote import Quote
@@ -24,7 +25,7 @@ from riskguard.services import killswitch
 from riskguard.services.guard import RiskGuard
 from riskguard.services.killrun import KillRunner
 from riskguard.services.look import look
-from riskguard.services.reconciler import take_over
+from riskguard.services.reconciler import end_earlier_day, take_over
 from riskguard.store import books, controls, journal, loader, permits, runs, violations
 from riskguard.store.session import Session, StoreBusyError
 
@@ -112,6 +113,7 @@ class Sweeper:
             date = loader.session_date(now_us)
             session.read_heads(self.account)
             roll_over(session, self.account, date, seen, now_us)
+            end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
             if seen is not None:
                 take_over(session, self.account, date, seen, now_us, "sweep")
             permits.expire(session, self.account, now_us)

@@ -163,6 +163,16 @@ WORKING = prepare(
               _o.quantity, _o.traded_qty, _o.remaining_qty, _o.exit_group)
     .where(_o.account_type == param("account"), sa.func.upper(_o.status).not_in([fixed(word) for word in TERMINAL_STATUSES]))
 )  # fmt: skip
+# A DAY order of an earlier session rests nowhere any more, whatever its last known status says.
+END_EARLIER_ORDERS = prepare(
+    sa.update(orders)
+    .where(
+        _o.account_type == param("of_account"),
+        sa.func.upper(_o.status).not_in([fixed(word) for word in TERMINAL_STATUSES]),
+        _o.created_at < param("midnight_s"),
+    )
+    .values(status=fixed("EXPIRED"), updated_at=param("now_s"))
+)
 _m = marks.c
 SAVE_MARK = insert_into(
     marks, "exchange_segment", "security_id", "ltp_e4", "bid_e4", "ask_e4", "at_us", "source", replace=True

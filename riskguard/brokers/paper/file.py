@@ -21,7 +21,7 @@ from urllib.parse import quote
 from riskguard.errors import BrokerError, BrokerUnavailableError, BrokerUnconfirmedError, SettingsError
 
 APPLICATION_ID: Final = 0x52475050  # "RGPP"
-LOCK_WAIT_S_MAX: Final = 2.0
+LOCK_WAIT_S_MAX: Final = 5.0
 """A call that cannot get the lock in this time never left: the caller is told, not kept."""
 WAL_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -45,6 +45,7 @@ SCHEMA: Final = (
         UNIQUE (account, correlation_id)) STRICT""",
     """CREATE INDEX IF NOT EXISTS orders_working ON orders (exchange_segment, security_id, number)
         WHERE status IN ('TRANSIT', 'PENDING', 'PART_TRADED')""",
+    "CREATE INDEX IF NOT EXISTS orders_landing ON orders (lands_us) WHERE status = 'TRANSIT'",
     "CREATE INDEX IF NOT EXISTS orders_of_day ON orders (account, session_date)",
     """CREATE TABLE IF NOT EXISTS trades (
         number INTEGER PRIMARY KEY AUTOINCREMENT, order_number INTEGER NOT NULL REFERENCES orders (number),

@@ -63,7 +63,7 @@ def insert(
 def land(connection: sqlite3.Connection, today: str, now_us: int) -> None:
     """Let every order whose transit is over reach the market, and trade there if it can."""
     due = connection.execute(
-        "SELECT * FROM orders WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ? ORDER BY number",
+        "SELECT * FROM orders INDEXED BY orders_landing WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ? ORDER BY number",
         (today, now_us),
     ).fetchall()
     for row in due:
@@ -74,7 +74,7 @@ def land(connection: sqlite3.Connection, today: str, now_us: int) -> None:
 
 def is_landing(connection: sqlite3.Connection, today: str, now_us: int) -> bool:
     """Say whether some order's transit is over."""
-    query = f"SELECT 1 FROM orders WHERE {WORKING} AND status = 'TRANSIT' AND session_date >= ? AND lands_us <= ?"  # noqa: S608
+    query = "SELECT 1 FROM orders INDEXED BY orders_landing WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ?"
     return connection.execute(query, (today, now_us)).fetchone() is not None
 
 

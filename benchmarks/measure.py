@@ -1,0 +1,90 @@
+"""How a figure is taken: interleaved rounds, medians, one row per budget."""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+FLAT_RATIO_MAX = 1.2
+"""What counts as flat: two medians of interleaved runs differ by less on an idle machine."""
+
+
+@dataclass(slots=True)
+class Row:
+    """
+    One figure beside its budget.
+
+    Attributes:
+        measured, budget: In `unit`; budget None is a figure without one, shown because it explains another.
+        floor: What it was measured against in this run, in words, with its own figure.
+        why: What is known about a miss; shown only when there is one.
+    """
+
+    name: str
+    measured: float
+    unit: str
+    budget: float | None
+    floor: str = ""
+    why: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.budget is None:
+            return ""
+        return "met" if self.measured <= self.budget else "MISSED"
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "name": self.name, "measured": round(self.measured, 3), "unit": self.unit, "budget": self.budget,
+            "verdict": self.verdict, "floor": self.floor, "why": self.why if self.verdict == "MISSED" else "",
+        }  # fmt: skip
+
+
+def interleaved(rounds: int, **runs: Callable[[], object]) -> dict[str, list[float]]:
+    """
+    Time each of *runs* once per round, in turn, and return the times in µs.
+
+    In turn, so that what else the machine does meets all alike; the order turns too, so that nobody always
+    runs on the caches another one left.
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
+    with quiet():
+        for number in range(rounds):
+            turn = number % len(names)
+            for name in names[turn:] + names[:turn]:
+                times[name].append(timed(runs[name]))
+    return times
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Return how long one call took, in µs."""
+    before = time.perf_counter_ns()
+    run()
+    return (time.perf_counter_ns() - before) / 1000
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the garbage collector out of single figures: its cost shows in p99 of a real program, not in a median."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def median(times: Sequence[float]) -> float:
+    return statistics.median(times)
+
+
+def percentile(times: Sequence[float], percent: float) -> float:
+    """Return the nearest-rank percentile."""
+    ordered = sorted(times)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
