@@ -39,9 +39,11 @@ MINUTE_US = 60_000_000
 PAUSE_US = 2_000_000
 STEPS = 4
 STEP_US = 18_000_000
+SWEPT_STEPS = (1, 3)  # after the first extreme, and at the close
 SWEEP_WAIT_S = 20.0
 FIRE_AGAIN_S = 0.25
 KILL_SWEEPS_MAX = 25
+FIRES_WAITING_MAX = 3
 FIRE_EVERY_S = 3600.0
 """The replay says when a sweep is due; the interval only keeps the job in the schedule."""
 
@@ -186,6 +188,10 @@ class WatchedSweeper(Sweeper):
             self._changed.notify_all()
         return report
 
+    def wants_a_second_look(self) -> bool:
+        """Say whether the last reading reached a limit: the daemon would look again two seconds later."""
+        return self.latest is not None and any(each.code == "DAILY_LOSS_SEEN" for each in self.latest.findings)
+
     def wait(self, slot: int, fire: Callable[[], None]) -> None:
         """
         Fire and wait until the slot was swept; raises SettingsError if nothing sweeps.
@@ -234,7 +240,7 @@ class Replay:
         """Play the day; *pause_s* real seconds per minute of it. *show* is called after each minute."""
         outcome = Outcome(self.day.date, self.strategy_name)
         strategy = STRATEGIES[self.strategy_name]()
-        self.schedule = Schedule(self.guard, [self.sweeper], every_s=FIRE_EVERY_S)
+        self.schedule = Schedule(self.guard, [self.sweeper], every_s=FIRE_EVERY_S, waiting_max=FIRES_WAITING_MAX)
         self.schedule.start()
         try:
             self._sweep_at(self.start_us)
@@ -265,7 +271,7 @@ class Replay:
     # -- one minute -----------------------------------------------------------------------------------------
 
     def _play(self, at_us: int, bars: list[tuple[Instrument, Bar]]) -> None:
-        """Move the market through the minute (open, both extremes, close); the sweep marks the book to each."""
+        """Move the market through the minute (open, both extremes, close); the sweep marks the book to it twice."""
         for step in range(STEPS):
             self.clock.set(at_us + step * STEP_US)
             for instrument, bar in bars:
@@ -273,8 +279,10 @@ class Replay:
                 quote = Quote(price_e4, None, None, self.clock.now_us())
                 self.broker.set_quote(*instrument.key, quote)
                 self.guard.quote(*instrument.key, ltp=to_text(price_e4), at=quote.at_us)
-            self._sweep_at(self.clock.now_us() + PAUSE_US // 2)
-        self._sweep_at(self.clock.now_us() + PAUSE_US)
+            if step in SWEPT_STEPS:
+                self._sweep_at(self.clock.now_us() + PAUSE_US // 2)
+                if self.sweeper.wants_a_second_look():
+                    self._sweep_at(self.clock.now_us() + PAUSE_US)
 
     def _sweep_at(self, at_us: int) -> None:
         self.clock.set(at_us)

@@ -23,7 +23,14 @@ MISFIRE_GRACE_S = 30
 class Schedule:
     """The sweeps of several accounts on one APScheduler; `is_alive` notices a dead scheduler thread."""
 
-    def __init__(self, guard: RiskGuard, sweepers: Sequence[Sweeper], *, every_s: float | None = None) -> None:
+    def __init__(
+        self, guard: RiskGuard, sweepers: Sequence[Sweeper], *, every_s: float | None = None, waiting_max: int = 1
+    ) -> None:
+        """
+        Args:
+            every_s: Seconds between fires; None takes each sweeper's own interval.
+            waiting_max: How many fires of one account may wait for each other; one more is skipped.
+        """
         from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
@@ -31,7 +38,7 @@ class Schedule:
         self.guard = guard
         self._scheduler: Any = BackgroundScheduler(
             executors={"sweeps": ThreadPoolExecutor(max_workers=max(1, len(sweepers)))},
-            job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1},
+            job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": waiting_max},
             timezone="Asia/Kolkata",
             daemon=True,
         )

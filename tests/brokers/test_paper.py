@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -452,6 +453,22 @@ def test_the_next_day(desk: Desk) -> None:
     assert desk.said(old) == "PENDING 0"
 
 
+def test_only_what_the_day_began_with_has_a_previous_close(desk: Desk) -> None:
+    """Closed before today, or opened today: no close to measure from, though the market knows one."""
+    desk.broker.carry("NSE_EQ", "1333", "CNC", 10, to_e4("90"))
+    assert desk.broker.positions()[0].previous_close_e4 == to_e4("90")
+    desk.quote("100", "100", "100")
+    desk.place("SELL 10 MARKET - -", product="CNC")
+    desk.clock.us += DAY_US
+    desk.quote("100", "100", "100")
+    desk.place("BUY 5 MARKET - -", product="CNC")
+    desk.place("BUY 3 MARKET - -")
+
+    assert [(each.product, each.net, each.previous_close_e4) for each in desk.broker.positions()] == [
+        ("CNC", 5, None), ("INTRADAY", 3, None)
+    ]  # fmt: skip
+
+
 def test_close_day_expires_what_works(tmp_path: Path) -> None:
     """Working orders of every account become EXPIRED, the filled part kept; done ones stay what they are."""
     desk = Desk(tmp_path / "paper.db", fill_quantity_max=4)
@@ -759,6 +776,17 @@ def test_a_locked_file_is_unavailable_and_the_order_never_began(desk: Desk, monk
     assert desk.broker.place(approved)
 
 
+def test_a_lock_that_is_let_go_is_waited_for(desk: Desk) -> None:
+    """Another writer's moment is no failure: the call waits, and then acts."""
+    blocker = sqlite3.connect(desk.path, isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.1, blocker.execute, ["ROLLBACK"])
+    timer.start()
+
+    assert desk.said(desk.place("BUY 10 MARKET - -")) == "PENDING 0"
+    timer.join()
+
+
 def test_threads_share_one_connection(desk: Desk) -> None:
     """Orders from eight threads all arrive, each once."""
     desk.quote("99", "99.5", "100")
@@ -816,11 +844,12 @@ def test_processes_share_one_market(desk: Desk) -> None:
 def test_a_fork_opens_its_own_connection(desk: Desk) -> None:
     """A child that inherited the broker places through a connection of its own; the parent's goes on."""
     approved = desk.approved("BUY 1 LIMIT 9 -")
+    inherited = desk.broker._file._connection
     child = os.fork()
     if child == 0:
         try:
             desk.broker.place(approved)
-            os._exit(0)
+            os._exit(2 if desk.broker._file._connection is inherited else 0)
         except BaseException:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
@@ -828,6 +857,7 @@ def test_a_fork_opens_its_own_connection(desk: Desk) -> None:
     assert [each.correlation_id for each in desk.broker.orders()] == [approved.correlation_id]
     desk.place("BUY 1 LIMIT 9 -")
     assert len(desk.broker.orders()) == 2
+    assert desk.broker._file._connection is inherited
 
 
 def test_a_large_log_is_copied_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -303,6 +303,26 @@ def test_an_entry_off_the_grid_is_refused_not_moved() -> None:
     assert codes(decision) == ["NOT_A_TICK_MULTIPLE"] and decision.adjusted_to is None
 
 
+def test_a_shadow_refusal_changes_nothing_about_the_adjustment() -> None:
+    """Beside a finding that is not enforced an exit is moved all the same, and an entry is not."""
+    watch = limit("order_rate", "watch", mode="shadow", windows=[{"messages_max": 1, "reserve": 0, "per_s": 1}])
+    of = guarded(watch, of=account(line(10), sent=TimeLog([NOW])))
+    leaving, entry = decide(order("SELL", 10, "100.04"), of, NOW), decide(order("BUY", 10, "100.04"), of, NOW)
+
+    assert leaving.approved and leaving.shadow_rejects and leaving.adjusted_to is not None
+    assert entry.approved and entry.shadow_rejects and entry.adjusted_to is None
+
+
+def test_limits_of_an_underlying_reach_its_contracts() -> None:
+    """The underlying comes from the instrument; a share has none."""
+    of = guarded(
+        limit("order_quantity", scope="UNDERLYING:NIFTY", quantity_max=1, unit="lots"), of=account(instrument=option())
+    )
+
+    assert codes(decide(order_of(option(), quantity=50), of, NOW)) == ["ORDER_QUANTITY_ABOVE_LIMIT"]
+    assert decide(order(quantity=50), of, NOW).approved
+
+
 def test_what_must_be_cancelled_first_is_in_the_answer() -> None:
     """An exit behind a protective stop passes, and names the stop."""
     from riskguard.core.book import Working

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,21 @@ def build(path: Path | str, version: int) -> sqlite3.Connection:
     Foreign keys are on and the connection commits by itself; a `with` block groups what `fill` writes.
     """
     connection = sqlite3.connect(path)
+    _empty(version).backup(connection)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
-    with connection:
-        for statement in script(version):
-            connection.execute(statement)
     return connection
+
+
+@cache
+def _empty(version: int) -> sqlite3.Connection:
+    template = sqlite3.connect(":memory:", check_same_thread=False)
+    with template:
+        for statement in script(version):
+            template.execute(statement)
+    return template
 
 
 def script(version: int, *, again: bool = False) -> Iterator[str]:

@@ -24,6 +24,7 @@ APPLICATION_ID: Final = 0x52475050  # "RGPP"
 LOCK_WAIT_S_MAX: Final = 5.0
 """A call that cannot get the lock in this time never left: the caller is told, not kept."""
 WAL_BYTES_MAX: Final = 4 * 1024 * 1024
+LOOKED_AT_EVERY: Final = 256
 
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, settings TEXT NOT NULL) STRICT",
@@ -67,6 +68,7 @@ class MarketFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writes = 0
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._inherited: list[sqlite3.Connection] = []
@@ -127,6 +129,9 @@ class MarketFile:
 
     def _checkpoint_if_large(self, connection: sqlite3.Connection) -> None:
         """Copy a large log back into the file while nobody writes; on any trouble it stays as it was."""
+        self._writes += 1
+        if self._writes % LOOKED_AT_EVERY:
+            return  # a log once grown keeps its size when it starts over: looking each time would copy each time
         with contextlib.suppress(OSError, sqlite3.Error, BrokerError):
             if os.stat(f"{self._path}-wal").st_size < WAL_BYTES_MAX:
                 return

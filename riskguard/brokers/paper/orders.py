@@ -63,7 +63,8 @@ def insert(
 def land(connection: sqlite3.Connection, today: str, now_us: int) -> None:
     """Let every order whose transit is over reach the market, and trade there if it can."""
     due = connection.execute(
-        "SELECT * FROM orders INDEXED BY orders_landing WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ? ORDER BY number",
+        "SELECT * FROM orders INDEXED BY orders_landing "
+        "WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ? ORDER BY number",
         (today, now_us),
     ).fetchall()
     for row in due:
