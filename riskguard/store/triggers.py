@@ -12,6 +12,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import sqlalchemy as sa
+
+from riskguard.store.tables.base import v3_columns
+from riskguard.store.tables.instruments import instruments
+from riskguard.store.tables.orders import orders
+from riskguard.store.tables.statements import trades
+
 HALTING: Final = "upper(coalesce({row}.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF')"
 
 BUMPED: Final = {  # table -> the column that names the account
@@ -48,6 +55,8 @@ def sqlite_triggers() -> list[str]:
     for table in GLOBAL_TABLES:
         made += _bumps(table, "'GLOBAL'")
     made += _snapshot_rows_bump()
+    for declared in (orders, trades, instruments):
+        made.append(_keeps_ours(declared))
     made += _append_only("decisions")
     made += _append_only("limit_sets")
     made += _control_triggers()
@@ -74,6 +83,24 @@ def _snapshot_rows_bump() -> list[str]:
         "CREATE TRIGGER positions_insert_bumps AFTER INSERT ON positions WHEN NEW.snapshot_id = 0 BEGIN "
         "UPDATE account_heads SET version = version + 1 WHERE account = NEW.account_type; END"
     ]
+
+
+def _keeps_ours(declared: sa.Table) -> str:
+    """
+    A version 3 writer saves a row by replacing it, and would clear the columns it does not know: a fill would
+    be booked twice, an order would lose its permit. Its REPLACE becomes an update of the columns it has.
+    """
+    known = v3_columns(declared)
+    ours = [column.name for column in declared.columns if column.name not in known]
+    keys = [column.name for column in declared.primary_key.columns]
+    same = " AND ".join(f"{key} = NEW.{key}" for key in keys)
+    return (
+        f"CREATE TRIGGER {declared.name}_keeps_ours BEFORE INSERT ON {declared.name} "
+        f"WHEN {' AND '.join(f'NEW.{name} IS NULL' for name in ours)} AND EXISTS (SELECT 1 FROM {declared.name} "
+        f"WHERE {same} AND ({' OR '.join(f'{name} IS NOT NULL' for name in ours)})) BEGIN "
+        f"UPDATE {declared.name} SET {', '.join(f'{name} = NEW.{name}' for name in known)} WHERE {same}; "
+        "SELECT RAISE(IGNORE); END"
+    )
 
 
 def _append_only(table: str) -> list[str]:
