@@ -64,6 +64,10 @@ def status(db: Db = None, as_json: Json = False) -> None:
         document(found)
         return
     say(f"{found['database']} (profile {found['profile']})")
+    markets = found["markets"]
+    trading = [each["segment"] for each in markets if each["open"]]
+    doubt = "" if all(each["known"] for each in markets) else " (beyond the calendar's horizon: taken as open)"
+    say(f"trading now: {', '.join(trading) or 'no market'}{doubt}")
     for each in found["accounts"]:
         _show(each)
 

@@ -43,6 +43,8 @@ _VALIDITIES: Final = {word: word for word in ("DAY", "IOC")}
 _NAMES: Final[dict[str, str]] = {"": ""}
 """Accounts, securities and strategies already seen to be well-formed: a day has a few hundred of them."""
 _NAMES_MAX: Final = 20_000
+_PRICES: Final[dict[str, int]] = {}
+"""Limit prices already seen to be well-formed, in 1/10000 rupee: a day quotes the same few thousand ticks."""
 
 
 class _Fields:
@@ -173,7 +175,8 @@ class Order(_Fields):
             _check_disclosed(disclosed_quantity, quantity)
         made.disclosed_quantity = disclosed_quantity
         if wants_price or price is not None:
-            price = _price("price", price, wants_price, order_type)
+            met = _PRICES.get(price) if wants_price and type(price) is str else None
+            price = _price("price", price, wants_price, order_type) if met is None else met
         made.price_e4 = price
         if wants_trigger or trigger_price is not None:
             trigger_price = _price("trigger_price", trigger_price, wants_trigger, order_type)
@@ -184,7 +187,7 @@ class Order(_Fields):
             raise OrderInvalidError("quote", quote, "wants a riskguard.Quote")
         made.quote = quote
         made.__class__ = Order  # from here on it cannot be written to
-        return cast(Order, made)
+        return made  # type: ignore[return-value]  # not `cast`: it is a call, on every order
 
     @classmethod
     def from_symbol(
@@ -357,6 +360,10 @@ def _price(field: str, value: object, wanted: bool, order_type: str) -> int | No
         raise OrderInvalidError(field, value, str(e)) from None
     if price_e4 <= 0:
         raise OrderInvalidError(field, value, "wants a price above 0")
+    if type(value) is str:
+        if len(_PRICES) >= _NAMES_MAX:
+            _PRICES.clear()
+        _PRICES[value] = price_e4
     return price_e4
 
 

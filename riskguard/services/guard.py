@@ -25,6 +25,7 @@ from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import Cause, TradingState, severest
 from riskguard.errors import (
     DecisionUnknownError,
+    KillNotTakenError,
     PermitNotSendableError,
     RiskGuardError,
     StoreError,
@@ -76,6 +77,7 @@ class RiskGuard:
         self._halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
         self._settled_flags: set[str] = set()
         self._executor: ThreadPoolExecutor | None = None
+        self._pid = os.getpid()
         self._closers: list[Callable[[], None]] = []
         self.quote_listeners: list[Callable[[str, str, Quote], None]] = []
 
@@ -129,7 +131,16 @@ class RiskGuard:
             self._loaded.pop(order.account, None)
             raise
 
+    def _leave_the_parent(self) -> None:
+        """Start over in a forked child: its parent's thread is not here, and its parent's counts are not ours."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._executor = None
+            self._repeats = violations.Repeats()
+            self._loaded.clear()
+
     def _check(self, order: Order, emergency_by: str) -> Decision:
+        self._leave_the_parent()
         flags = latch.look(self._halt_directories, order.account, self.clock.now_us())
         # A flag this process has not settled yet is adopted, durably; a known one is only obeyed.
         return self._answer(order, emergency_by, flags, durable=not self._settled_flags.issuperset(flags.names))
@@ -489,6 +500,7 @@ class RiskGuard:
 
     async def acheck(self, order: Order) -> Decision:
         """`check` for asyncio, on the guard's own thread; cancelling it releases the permit it may have got."""
+        self._leave_the_parent()
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="riskguard")
         working = self._executor.submit(self.check, order)
@@ -569,10 +581,16 @@ class RiskGuard:
         Pull the kill switch: *account*, or everything. Returns a `KillOutcome`; see `services.killswitch`.
 
         There is no release here: that is `riskguard.admin`, or the command line.
+
+        Raises:
+            KillNotTakenError: Nothing is halted. An outcome that halts this host alone is returned, and says so.
         """
         from riskguard.services.killswitch import engage
 
-        return engage(self.store, account, by=by, reason=reason, plan=plan, clock=self.clock)
+        outcome = engage(self.store, account, by=by, reason=reason, plan=plan, clock=self.clock)
+        if not outcome.halted:
+            raise KillNotTakenError(outcome.report())
+        return outcome
 
     def report_positions(self, rows: Any, *, account: str | None = None, at: Any = None) -> int:
         """Report the complete position list of an account; see `services.reports.report_positions`."""
@@ -599,6 +617,7 @@ class RiskGuard:
 
     def close(self) -> None:
         """Stop what was started, write the counts of repeated refusals, and close the database."""
+        self._leave_the_parent()
         for closer in self._closers:
             closer()
         self._closers.clear()
@@ -610,6 +629,7 @@ class RiskGuard:
 
     def flush_repeats(self) -> None:
         """Write how often refusals were repeated; a failure keeps the counts for the next time."""
+        self._leave_the_parent()
         if not self._repeats.counts:
             return
         try:

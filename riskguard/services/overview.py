@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
+from riskguard import data
+from riskguard.core.calendar import Calendar
 from riskguard.core.decide import Decision, judge
 from riskguard.core.facts import Facts
 from riskguard.core.limits import Limit, LimitSet, limit_from
@@ -66,10 +69,31 @@ def status(store: Store, clock: Clock) -> dict[str, Any]:
     return {
         "database": str(store.path),
         "profile": settings.profile,
+        "markets": _markets(now_us),
         "generation_ahead": behind,
         "halt_directories": [str(directory / halt.HALT) for directory in store.directories],
         "accounts": accounts,
     }
+
+
+@lru_cache(maxsize=1)
+def calendar() -> Calendar:
+    """The shipped trading calendar, read once."""
+    return Calendar.parse(data.calendar_text())
+
+
+def _markets(now_us: int) -> list[dict[str, Any]]:
+    """Say which markets trade now and when each opens next; `known` is False beyond the calendar's horizon."""
+    today = Calendar.session_date(now_us)
+    return [
+        {
+            "segment": segment,
+            "open": calendar().is_open(segment, now_us),
+            "next_open_us": calendar().next_open_us(segment, now_us),
+            "known": calendar().known(segment, today),
+        }
+        for segment in calendar().segments
+    ]
 
 
 def _account_status(store: Store, session: Session, row: tuple[Any, ...], now_us: int) -> dict[str, Any]:

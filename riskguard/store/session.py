@@ -125,6 +125,7 @@ class Store:
         self._pid = os.getpid()
         self._normal: sqlite3.Connection | None = None
         self._full: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []
         self._watch: lite.FileWatch | None = None
         self.opened = 0  # how often the files were opened: part of every cache key
         self._commits = 0
@@ -132,14 +133,21 @@ class Store:
 
     # -- connections ----------------------------------------------------------------------------------------
 
-    def _connection(self, durable: bool) -> sqlite3.Connection:
+    def _leave_the_parent(self) -> None:
+        """
+        Start over in a forked child. Before any lock is taken: another thread of the parent may have held ours.
+
+        SQLite forbids carrying connections across a fork. They are kept, because forgetting one would close it.
+        """
         if self._pid != os.getpid():
-            # The parent's connections are not ours to close: SQLite forbids carrying them across a fork.
+            self._inherited += [each for each in (self._normal, self._full) if each is not None]
             self._normal = self._full = self._watch = None
             self._lock = threading.RLock()
             self._pid = os.getpid()
             self.opened += 1
-        elif self._watch is not None and not self._watch.is_same():
+
+    def _connection(self, durable: bool) -> sqlite3.Connection:
+        if self._watch is not None and not self._watch.is_same():
             self.close()
         found = self._full if durable else self._normal
         if found is None:
@@ -157,8 +165,9 @@ class Store:
 
     def close(self) -> None:
         """Close the connections; the next session opens them again."""
+        self._leave_the_parent()
         for connection in (self._normal, self._full):
-            if connection is not None and self._pid == os.getpid():
+            if connection is not None:
                 connection.close()
         self._normal = self._full = self._watch = None
 
@@ -177,6 +186,7 @@ class Store:
             StoreBusyError: The lock was not to be had in time. StoreUnavailableError: The database is broken
             or gone; nothing was written. CommitUnknownError: The commit may or may not stand.
         """
+        self._leave_the_parent()
         wait = self.deadline_s if wait_s is None else wait_s
         if not self._lock.acquire(timeout=max(wait, 0.001)):
             raise StoreBusyError("another thread of this process holds the database")
@@ -250,6 +260,7 @@ class Store:
 
     def tidy(self) -> bool:
         """Be the janitor once: checkpoint a WAL that has grown large."""
+        self._leave_the_parent()
         with self._lock:
             return lite.checkpoint_if_large(self.path, self._connection(True))
 

@@ -29,6 +29,9 @@ def test_the_position_list_is_recent(row: Row) -> None:
 
     assert code(reject) == row.expected
     assert reject is None or reject.max_quantity == 0
+    if reject is not None and age_us is not None:
+        limit_ms = 60_000 if row.expected == "SNAPSHOT_STALE" else 2_000
+        assert (reject.measured, reject.limit, reject.unit) == (abs(age_us) // 1000, limit_ms, "ms")
 
 
 SWEEPS = table("""
@@ -51,7 +54,12 @@ def test_somebody_watches(row: Row) -> None:
     of = account(sweep_interval_us=row.number("interval_us"))
     of.sweep_at_us = None if age_us is None else NOW - age_us
 
-    assert code(ask(sweep_heartbeat.CHECK, order(), of, intervals_max=3)) == row.expected
+    reject = ask(sweep_heartbeat.CHECK, order(), of, intervals_max=3)
+    assert code(reject) == row.expected
+    if reject is not None:
+        assert reject.measured == (None if age_us is None else age_us // 1000)
+        assert reject.limit == 3 * row.number("interval_us") // 1000
+        assert ("ever" in reject.detail) is (age_us is None)
 
 
 def test_exits_need_neither() -> None:
@@ -83,6 +91,12 @@ def test_an_order_without_an_answer_blocks_its_instrument(row: Row) -> None:
         of.unanswered = {SHARE.key: {"old": NOW - waits_us, "new": NOW}, ("NSE_EQ", "11"): {"other": NOW - 99 * SECOND}}
     asked = order(side, int(quantity))
 
-    assert code(ask(unconfirmed_in_flight.CHECK, asked, of, answer_s_max=5)) == row.expected
+    reject = ask(unconfirmed_in_flight.CHECK, asked, of, answer_s_max=5)
+    assert code(reject) == row.expected
+    assert reject is None or (reject.measured, reject.limit, reject.unit) == (
+        row.number("waits_us") // 1000,
+        5_000,
+        "ms",
+    )
     of.unanswered.pop(SHARE.key, None)
     assert ask(unconfirmed_in_flight.CHECK, asked, of, answer_s_max=5) is None

@@ -43,6 +43,10 @@ def test_reaching_the_limit_trips_it(row: Row) -> None:
     if reject is not None:
         assert reject.limit_raw == row.e4("limit")
         assert reject.max_quantity == 0
+        pnl_e4 = row.e4("pnl")
+        reached = row.expected == "DAILY_LOSS_REACHED"
+        assert reject.measured_raw == (-pnl_e4 if reached and pnl_e4 is not None else None)
+        assert reached or ("profit" in reject.detail) is (pnl_e4 is None)
 
 
 def test_no_reading_at_all_is_unknown() -> None:

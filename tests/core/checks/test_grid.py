@@ -81,6 +81,16 @@ def test_prices_on_the_grid(row: Row) -> None:
     assert reject is None or ("try " in reject.hint and " or " in reject.hint)
 
 
+def test_the_hint_names_the_neighbours_on_the_grid() -> None:
+    """Below and above, as prices."""
+    reject = ask(price_tick.CHECK, order(price="100.04"))
+
+    assert reject is not None and reject.hint == "try 100.00 or 100.05"
+    assert (str(reject.measured), str(reject.limit)) == ("100.04", "0.05")
+    trigger = ask(price_tick.CHECK, order(order_type="STOP_LOSS", price="100.05", trigger_price="100.01"))
+    assert trigger is not None and trigger.hint == "try 100.00 or 100.05" and "trigger" in trigger.detail
+
+
 @pytest.mark.parametrize("tick_e4", [0, -1])
 def test_an_instrument_without_a_tick_has_no_grid(tick_e4: int) -> None:
     """Nothing is divided by it."""

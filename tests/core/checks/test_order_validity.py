@@ -50,7 +50,8 @@ def test_a_delivery_sale_delivers_what_is_there(row: Row) -> None:
 
     assert code(reject) == row.expected
     if reject is not None:
-        assert reject.max_quantity == row.number("max_quantity")
+        assert reject.max_quantity == reject.limit == row.number("max_quantity")
+        assert reject.measured == row.number("quantity")
         assert not reject.max_quantity or ask(CHECK, order("SELL", reject.max_quantity, product="CNC"), of) is None
 
 

@@ -120,7 +120,10 @@ def test_attempt_rate(row: Row) -> None:
     """Three questions a second for each strategy, this one included; those of others do not count."""
     of = account(attempts={"dip": sent(*range(row.number("asked"))), "calm": sent(*range(99))})
 
-    assert code(ask(attempt_rate.CHECK, order(strategy="dip"), of, attempts_max=3, per_s=1)) == row.expected
+    reject = ask(attempt_rate.CHECK, order(strategy="dip"), of, attempts_max=3, per_s=1)
+    assert code(reject) == row.expected
+    assert reject is None or (reject.measured, reject.limit) == (row.number("asked") + 1, 3)
+    assert reject is None or reject.frees_at_us == NOW + SECOND
     assert ask(attempt_rate.CHECK, order(strategy="new"), of, attempts_max=3, per_s=1) is None
     assert not attempt_rate.CHECK.exits
 
@@ -147,7 +150,7 @@ def test_duplicate_order(row: Row) -> None:
     assert code(reject) == row.expected
     assert not duplicate_order.CHECK.exits
     if reject is not None:
-        assert reject.measured_raw is not None and reject.measured_raw >= 0
+        assert (reject.measured, reject.limit, reject.unit) == (max(0, row.number("age_us")) // 1000, 2_000, "ms")
         assert reject.frees_at_us == NOW - row.number("age_us") + 2 * SECOND
 
 

@@ -204,8 +204,14 @@ def test_net_position_is_the_worst_reachable(row: Row) -> None:
 
     assert code(reject) == row.expected
     if reject is not None:
-        assert reject.measured == row.number("measured")
+        assert (reject.measured, reject.limit, reject.unit) == (row.number("measured"), 100, "units")
         assert_hint(net_position.CHECK, asked, of, 1, position_max="100", unit="units")
+    # The same at ₹100 a unit: the reach is valued whole, and the hint takes off what stands already.
+    in_rupees = ask(net_position.CHECK, asked, of, position_max="10000", unit="inr")
+    assert code(in_rupees) == row.expected
+    if in_rupees is not None:
+        assert (in_rupees.measured, in_rupees.limit) == (100 * row.number("measured"), 10_000)
+        assert_hint(net_position.CHECK, asked, of, 1, position_max="10000", unit="inr")
 
 
 def test_another_products_working_orders_add() -> None:
@@ -248,8 +254,10 @@ def test_net_position_in_lots_in_rupees_and_unconfirmed(row: Row) -> None:
 
     assert code(reject) == row.expected
     if reject is not None:
-        measured = row.e4("measured") if reject.unit == "inr" else row.number("measured")
-        assert reject.measured_raw == measured
+        in_rupees = row.unit == "inr" or (row.unit == "unconfirmed" and row.price == "100")
+        assert reject.unit == ("inr" if in_rupees else "lots" if row.unit == "lots" else "units")
+        assert reject.measured_raw == (row.e4("measured") if in_rupees else row.number("measured"))
+        assert reject.limit_raw == (row.e4("most") if in_rupees else row.number("most"))
         assert_hint(net_position.CHECK, asked, account(), 25, **parameters)
 
 
@@ -277,7 +285,10 @@ def test_net_position_needs_the_book_and_what_its_unit_needs() -> None:
         assert (
             code(ask(net_position.CHECK, order(), account(known=False), unit=unit, **parameters)) == "POSITION_UNKNOWN"
         )
+        blind = ask(net_position.CHECK, order(), account(known=False), unit=unit, **parameters)
+        assert blind is not None and blind.limit == 1_000_000 and blind.unit == ("inr" if unit == "inr" else "units")
     assert ask(net_position.CHECK, order(), unknown, unit="units", **parameters) is None
+    assert ask(net_position.CHECK, order(price="100"), unknown, unit="inr", **parameters) is None
     assert code(ask(net_position.CHECK, order(), unknown, unit="lots", **parameters)) == "INSTRUMENT_UNKNOWN"
     for unit in ("inr", "unconfirmed"):
         assert code(ask(net_position.CHECK, order(price=None), unit=unit, **parameters)) == "PRICE_UNKNOWN"

@@ -76,7 +76,11 @@ def test_scopes(row: Row) -> None:
     reject = ask(CHECK, order_of(option("50001"), strategy="dip"), stopped)
 
     assert code(reject) == row.expected
-    assert reject is None or row.scope in reject.detail
+    assert reject is None or reject.detail == f"{row.scope} is HALTED (MANUAL by desk): fat finger"
+    stopped = account(instrument=option("50001"), causes=(halted(row.scope, TradingState.REDUCE_ONLY),))
+    reduced = ask(CHECK, order_of(option("50001"), strategy="dip"), stopped)
+    assert code(reduced) == ("-" if row.expected == "-" else "REDUCE_ONLY")
+    assert reduced is None or reduced.detail == f"{row.scope} is REDUCE_ONLY (MANUAL by desk): fat finger"
 
 
 def test_the_severest_scope_wins_and_says_so() -> None:

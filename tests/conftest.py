@@ -1,0 +1,99 @@
+"""
+What every test stands on: a state directory of its own, a clock that is told the time, a desk on a real database.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import riskguard
+from riskguard.core.checks import CHECKS
+from tests.services.desk import Clock, Desk, build, copy
+
+# Everything is imported and every model is built before any test freezes time: pydantic compares types while it
+# builds a model, and a frozen `datetime` is another type.
+for _found in pkgutil.walk_packages(riskguard.__path__, "riskguard."):
+    if not _found.name.endswith("__main__"):
+        importlib.import_module(_found.name)
+for _check in CHECKS:
+    _check.params.model_json_schema()
+
+_homes = itertools.count()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the soak out of an ordinary run."""
+    if not os.environ.get("RISKGUARD_SOAK"):
+        skipped = pytest.mark.skip(reason="a soak: set RISKGUARD_SOAK=1")
+        for item in items:
+            if "soak" in item.keywords:
+                item.add_marker(skipped)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's state directory of this test: no test may halt another one, or this machine."""
+    path = homes / str(next(_homes))
+    monkeypatch.setenv("RISKGUARD_HOME", str(path))
+    for name in ("RISKGUARD_DB", "RISKGUARD_BY", "RISKGUARD_OPERATOR_TOKEN", "RISKGUARD_DEADLINE_MS"):
+        monkeypatch.delenv(name, raising=False)
+    return path
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """`now_us` says what the test sets; `elapsed_us` is real."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build each kind of database once; tests work on copies."""
+    made: dict[str, Path] = {}
+
+    def template(**how: Any) -> Path:
+        key = repr(sorted(how.items()))
+        if key not in made:
+            made[key] = build(tmp_path_factory.mktemp("template"), **how)
+        return made[key]
+
+    return template
+
+
+@pytest.fixture
+def make_desk(
+    templates: Callable[..., Path], tmp_path: Path, clock: Clock, home: Path
+) -> Iterator[Callable[..., Desk]]:
+    """Make a desk: `text` (a rulebook), `profile`, `hold_s`, `accounts`, `group`; `deadline_ms` and `clock` of its guard."""
+    made: list[Desk] = []
+
+    def desk(*, deadline_ms: int | None = None, clock: Any = clock, **how: Any) -> Desk:
+        path = copy(templates(**how), tmp_path / f"desk{len(made)}")
+        given = {} if deadline_ms is None else {"deadline_ms": deadline_ms}
+        made.append(Desk(path, clock, **given))
+        return made[-1]
+
+    yield desk
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., Desk]) -> Desk:
+    """A desk whose account is flat, watched and wide open."""
+    made = make_desk()
+    made.sweep()
+    return made
