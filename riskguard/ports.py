@@ -6,7 +6,7 @@ A test double breaks each guarantee in turn; the services must stay safe when on
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
@@ -68,6 +68,7 @@ class Broker(Protocol):
     def funds(self) -> SeenFunds: ...
 
 
+@runtime_checkable
 class Marks(Protocol):
     """Quotes. (1) A quote carries the time it was true. (2) None is "not known"."""
 

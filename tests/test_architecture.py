@@ -25,6 +25,7 @@ FLOAT_ALLOWED_IN = {"as_decimal"}
 BASE = {"errors", "ports", "clock", "home", "locate", "data"}
 MAY_IMPORT = {
     # room: the rooms it may know, besides itself
+    "__main__": {"cli"},
     "cli": {"admin", "services", "store", "brokers", "feeds", "core", "__version__", *BASE},
     "admin": {"services", "store", "brokers", "feeds", "core", *BASE},
     "services": {"store", "brokers", "feeds", "core", *BASE},

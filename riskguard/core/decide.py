@@ -11,7 +11,7 @@ from riskguard.core.limits import ON_BREACH, Ask, Limit, Plan
 from riskguard.core.money import to_text
 from riskguard.core.order import Order
 from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
-from riskguard.errors import PermitNotSendableError
+from riskguard.errors import OrderInvalidError, PermitNotSendableError
 
 
 class Sendable(Protocol):
@@ -237,4 +237,7 @@ def _passive_to_tick(facts: Facts) -> Order | None:
             down_e4 = price_e4 - price_e4 % tick_e4
             moved_e4 = down_e4 if order.sign > 0 and down_e4 > 0 else down_e4 + tick_e4
             changes[field] = to_text(moved_e4)
-    return order.replaced(**changes) if changes else None
+    try:
+        return order.replaced(**changes) if changes else None
+    except OrderInvalidError:
+        return None  # no tick below the highest price there is: it goes out as it was asked

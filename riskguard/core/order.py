@@ -185,6 +185,8 @@ class Order(_Fields):
             _check_trigger_side(made)
         if quote is not None and not isinstance(quote, Quote):
             raise OrderInvalidError("quote", quote, "wants a riskguard.Quote")
+        if quote is not None and not quote.is_whole():
+            raise OrderInvalidError("quote", quote, "build it with `Quote.of(...)`")
         made.quote = quote
         made.__class__ = Order  # from here on it cannot be written to
         return made  # type: ignore[return-value]  # not `cast`: it is a call, on every order

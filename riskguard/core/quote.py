@@ -8,6 +8,7 @@ from typing import NamedTuple
 from riskguard.core.money import PRICE_MAX_E4, to_decimal, to_e4
 from riskguard.errors import QuoteInvalidError, shown
 
+AT_US_MAX = 10**17  # the year 5138: a stamp in nanoseconds is not one in microseconds
 Rupees = str | int | Decimal | None
 
 
@@ -33,9 +34,18 @@ class Quote(NamedTuple):
         bid_e4, ask_e4 = prices[1], prices[2]
         if bid_e4 is not None and ask_e4 is not None and bid_e4 > ask_e4:
             raise QuoteInvalidError(f"`bid` {to_decimal(bid_e4)} is above `ask` {to_decimal(ask_e4)}: a crossed quote")
-        if type(at_us) is not int or at_us <= 0:
+        if type(at_us) is not int or not 0 < at_us < AT_US_MAX:
             raise QuoteInvalidError(f"`at` = {shown(at_us)}: wants the time the quote was true")
         return cls(prices[0], bid_e4, ask_e4, at_us)
+
+    def is_whole(self) -> bool:
+        """Say whether every field is what `of` would have made: built by hand, a quote may hold anything."""
+        prices = (self.ltp_e4, self.bid_e4, self.ask_e4)
+        return all(map(_whole, prices)) and type(self.at_us) is int and 0 < self.at_us < AT_US_MAX
+
+
+def _whole(value: object) -> bool:
+    return value is None or (type(value) is int and 0 < value <= PRICE_MAX_E4)
 
 
 def _price(name: str, value: Rupees) -> int | None:

@@ -168,6 +168,7 @@ class RiskGuard:
             loader.know_instrument(session, loaded, order.instrument)
             self._freshen_quote(session, loaded, order)
             decision = self._judge(session, loaded, order, emergency_by, flags, known, now_us)
+            restated = decision.recorded  # what stands already; a reused id is a new refusal
             if decision.approved and known is None:
                 self._grant(session, loaded, decision, emergency_by)
             elif not decision.approved and not decision.recorded:
@@ -185,7 +186,7 @@ class RiskGuard:
         self._settled_flags.update(flags.names)
         if not decision.approved and not decision.recorded:
             return self._refused_here(order, emergency_by, flags, decision, loaded)
-        self._published(loaded, decision, known is not None)
+        self._published(loaded, decision, restated)
         return decision
 
     def _refused_here(
@@ -222,6 +223,9 @@ class RiskGuard:
         writes |= self._book_loose_trades(session, name, now_us)
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us)
+        for (account, strategy, _violation), repeats in self._repeats.counts.items():
+            if account == name:  # asked here, and not on disk yet
+                loader.count_attempts(loaded, strategy, repeats, now_us)
         if self.store.is_behind(session.heads["GLOBAL"].generation):
             said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
             loaded.account.causes += (

@@ -20,7 +20,7 @@ from riskguard.core.pnl import DayPnl, day_pnl
 from riskguard.core.quote import Quote
 from riskguard.core.seen import Seen, SeenTrade
 from riskguard.core.state import Cause, TradingState
-from riskguard.ports import Alerts, Broker
+from riskguard.ports import Alerts, Broker, Marks
 from riskguard.services import killswitch
 from riskguard.services.guard import RiskGuard
 from riskguard.services.killrun import KillRunner
@@ -61,8 +61,9 @@ class Sweeper:
 
     def __init__(
         self, guard: RiskGuard, account: str, broker: Broker | None, *, interval_us: int = INTERVAL_US,
-        alerts: Alerts | None = None,
+        alerts: Alerts | None = None, marks: Marks | None = None,
     ) -> None:  # fmt: skip
+        self.marks = marks
         self.guard = guard
         self.account = account
         self.broker = broker
@@ -140,13 +141,21 @@ class Sweeper:
         return SweepReport(self.account, slot, pnl, judged.findings, failures), judged.actions
 
     def _quotes(self, session: Session, account: Account) -> dict[tuple[str, str], Quote]:
-        """Return the freshest quote of every line: this process's own, or the shared mark."""
+        """
+        Return the freshest quote of every line: this process's own, the shared mark, or the marks' source.
+
+        What the source knows better is shared, so that checks of other processes see it too.
+        """
         found = {}
         for key in account.positions:
-            own, shared = self.guard.held_quote(key), books.mark(session, key)
-            newest = max((each for each in (own, shared) if each is not None), key=lambda q: q.at_us, default=None)
-            if newest is not None:
-                found[key] = newest
+            shared = books.mark(session, key)
+            fed = self.marks.quote(*key) if self.marks is not None else None
+            known = [each for each in (self.guard.held_quote(key), shared, fed) if each is not None]
+            if not known:
+                continue
+            found[key] = newest = max(known, key=lambda quote: quote.at_us)
+            if newest is fed and (shared is None or fed.at_us > shared.at_us):
+                books.save_mark(session, key, fed, "sweep")
         return found
 
     def _measure(

@@ -11,7 +11,7 @@ from riskguard.clock import SystemClock
 from riskguard.core.instrument import Instrument
 from riskguard.errors import SettingsError, StoreError
 from riskguard.home import database_url
-from riskguard.ports import Alerts, Broker, Clock
+from riskguard.ports import Alerts, Broker, Clock, Marks
 from riskguard.services.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.services.sweeper import Sweeper
@@ -77,7 +77,14 @@ def sweeper_of(
 ) -> Sweeper:
     """Return the sweeper of one account, with the broker its profile names unless one is given."""
     attached = broker if broker is not None else broker_of(guard, settings, account)
-    return Sweeper(guard, account, attached, interval_us=settings.sweep_interval_s * 1_000_000, alerts=alerts)
+    marks = _marks_of(attached)
+    interval_us = settings.sweep_interval_s * 1_000_000
+    return Sweeper(guard, account, attached, interval_us=interval_us, alerts=alerts, marks=marks)
+
+
+def _marks_of(attached: object) -> Marks | None:
+    """A broker that also shows quotes (the paper one does) marks the book too."""
+    return attached if isinstance(attached, Marks) else None
 
 
 def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Broker | None:

@@ -17,17 +17,19 @@ from riskguard.core.decide import Decision
 from riskguard.core.instrument import Instrument, default_multiplier
 from riskguard.core.money import to_e4
 from riskguard.core.params import as_decimal
+from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.store import books, controls, permits
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import GLOBAL, Session
 from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.instruments import instruments
-from riskguard.store.tables.journal import accounts, decisions
+from riskguard.store.tables.journal import accounts, decisions, refusal_repeats
 from riskguard.store.tables.journal import permits as permit_table
 from riskguard.store.tables.runs import day_baselines, pnl_readings, sweeps
 
 DAY_US = 86_400_000_000
 ATTEMPTS_LOOKED_AT = 5_000
+REPEATS_LOOKED_AT = 500
 SAME_ORDER_MEMORY_US = 3_600_000_000
 SAME_ORDER_MAX = 20_000
 ORDERS_OF_STOP = ("STOP_LOSS", "STOP_LOSS_MARKET")
@@ -60,7 +62,12 @@ LAST_PNL = prepare(
 _w = sweeps.c
 LAST_SWEEP = prepare(
     sa.select(_w.finished_at_us, _w.interval_us)
-    .where(_w.account == param("account"), _w.kind == fixed("daily_loss"), _w.finished_at_us.is_not(None))
+    .where(
+        _w.account == param("account"),
+        _w.kind == fixed("daily_loss"),
+        _w.finished_at_us.is_not(None),
+        _w.finished_at_us <= param("horizon_us"),
+    )
     .order_by(_w.finished_at_us.desc())
     .limit(fixed(1))
 )
@@ -73,6 +80,13 @@ ATTEMPTS = prepare(
     )
     .order_by(_d.sequence)
 )  # fmt: skip
+_rr = refusal_repeats.c
+REPEATED = prepare(
+    sa.select(_rr.strategy, _rr.repeats, _rr.at_us)
+    .where(_rr.account == param("account"), _rr.at_us > param("since_us"))
+    .order_by(_rr.at_us.desc())
+    .limit(fixed(REPEATS_LOOKED_AT))
+)
 _p = permit_table.c
 RECENT_PERMITS = prepare(
     sa.select(
@@ -229,7 +243,8 @@ def _reserve(loaded: Loaded, row: PermitRow) -> None:
 
 def _read_watch(session: Session, account: Account, now_us: int) -> None:
     """Who looked at losses last, and what they saw today."""
-    sweep = session.row(LAST_SWEEP, account=account.name)
+    # A heartbeat from the future proves nothing: the clock stepped back since, or was wrong then.
+    sweep = session.row(LAST_SWEEP, account=account.name, horizon_us=now_us + CLOCK_SKEW_MAX_US)
     if sweep is not None:
         account.sweep_at_us, account.sweep_interval_us = sweep
     reading = session.row(LAST_PNL, account=account.name, session_date=account.session_date)
@@ -248,8 +263,13 @@ def _read_memory(session: Session, account: Account, now_us: int) -> None:
     head = session.heads.get(account.name)
     after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
     since_us = now_us - SAME_ORDER_MEMORY_US
+    asked: dict[str, list[int]] = {}
     for strategy, at_us in session.rows(ATTEMPTS, account=account.name, after=after, since_us=since_us):
-        account.attempts.setdefault(strategy, TimeLog()).add(at_us)
+        asked.setdefault(strategy, []).append(at_us)
+    for strategy, repeats, at_us in session.rows(REPEATED, account=account.name, since_us=since_us):
+        # Repeats take no row each, but they were asked: a loop must not hide behind being refused.
+        asked.setdefault(strategy, []).extend([at_us] * min(repeats, ATTEMPTS_LOOKED_AT))
+    account.attempts = {strategy: TimeLog(sorted(at)[-ATTEMPTS_LOOKED_AT:]) for strategy, at in asked.items()}
     for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
@@ -289,6 +309,13 @@ def instrument_from(row: tuple[object, ...]) -> Instrument:
 
 
 # -- folding our own commits ----------------------------------------------------------------------------------
+
+
+def count_attempts(loaded: Loaded, strategy: str, count: int, now_us: int) -> None:
+    """Count questions this process was asked and has only in memory."""
+    log = loaded.account.attempts.setdefault(strategy, TimeLog())
+    for _ in range(min(count, ATTEMPTS_LOOKED_AT)):
+        log.add(now_us)
 
 
 def fold_attempt(loaded: Loaded, decision: Decision) -> None:

@@ -863,6 +863,7 @@ def test_a_fork_opens_its_own_connection(desk: Desk) -> None:
 def test_a_large_log_is_copied_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else checkpoints, so the log must not grow without end."""
     monkeypatch.setattr("riskguard.brokers.paper.file.WAL_BYTES_MAX", 100_000)
+    monkeypatch.setattr("riskguard.brokers.paper.file.LOOKED_AT_EVERY", 10)
     for number in range(300):
         desk.quote("-", str(100 + number), "-")
 

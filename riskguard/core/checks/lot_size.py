@@ -1,4 +1,4 @@
-"""Whole lots only: the exchange takes no part of one. An odd lot that closes a position exactly is let out."""
+"""Whole lots only: the exchange takes no part of one. An odd lot that reduces is let out: it may be all there is."""
 
 from __future__ import annotations
 
