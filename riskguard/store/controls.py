@@ -108,6 +108,9 @@ ADOPTED = prepare(
     .values(is_adopted=fixed(1))
 )
 
+PARSED_MAX = 64
+"""Sets of rows kept parsed: the same rows are the same limits, and their plans stay compiled."""
+
 _V3_DEFAULTS: dict[str, dict[str, Any]] = {
     "daily_loss": {"warn_at_pct": [50, 75, 85, 90, 95], "reduce_only_at_pct": 80, "at_once_pct": 150},
     "net_position": {"unit": "unconfirmed"},
@@ -127,8 +130,18 @@ def limits(session: Session, account: str, group: str) -> LimitSet:
     Each non-null version 3 column of an active row is a limit, whatever else the row says; several bind
     together, so the tightest decides. Raises StoreUnavailableError for a row that cannot be read.
     """
+    rows = tuple(session.rows(LIMITS, **_names(account, group)))
+    parsed = session.store.parsed_limits
+    if rows not in parsed:
+        if len(parsed) >= PARSED_MAX:
+            parsed.clear()
+        parsed[rows] = _parsed(rows)
+    return parsed[rows]
+
+
+def _parsed(rows: tuple[tuple[Any, ...], ...]) -> LimitSet:
     found: list[Limit] = []
-    for values in session.rows(LIMITS, **_names(account, group)):
+    for values in rows:
         row = dict(zip(_LIMIT_COLUMNS, values, strict=True))
         try:
             found += _limits_of(row)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from riskguard.core.limits import LimitSet
 from riskguard.errors import StoreError, StoreUnavailableError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.store import sqlite as lite
@@ -127,6 +128,7 @@ class Store:
         self._full: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._watch: lite.FileWatch | None = None
+        self.parsed_limits: dict[tuple[tuple[Any, ...], ...], LimitSet] = {}  # see `controls.limits`
         self.opened = 0  # how often the files were opened: part of every cache key
         self._commits = 0
         self._generation_seen: tuple[object, int | None] = (None, 0)
