@@ -8,7 +8,6 @@ with its reservation or its violation before anybody hears of it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import secrets
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from riskguard.core.decide import Decision, breach_of, decide
-from riskguard.core.direction import Direction
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.core.reject import Reject, RejectCode
@@ -26,25 +24,25 @@ from riskguard.core.state import Cause, TradingState, severest
 from riskguard.errors import (
     DecisionUnknownError,
     KillNotTakenError,
-    PermitNotSendableError,
     RiskGuardError,
     StoreError,
     StoreUnavailableError,
     UnknownAccountError,
 )
 from riskguard.ports import Clock
-from riskguard.services import latch
+from riskguard.services import latch, sending
+from riskguard.services.kept import Kept
 from riskguard.services.permits import Approved, Permit
+from riskguard.services.restating import restate
+from riskguard.services.sending import ANSWER_WAIT_S
 from riskguard.store import books, controls, halt, journal, loader, permits, violations
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, CommitUnknownError, Session, Store, StoreBusyError
+from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
 
 log = logging.getLogger("riskguard")
 
 SHARED_MARK_US = 1_000_000
 """A quote of this process younger than this is used as it is; else the shared `marks` row is looked at too."""
-ANSWER_WAIT_S = 2.0
-"""What the broker said is written however long the lock takes: nothing waits for it, and losing it costs doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +67,11 @@ class RiskGuard:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self._loaded: dict[str, Loaded] = {}
-        self._kept_limits: set[str] = set()
+        self.kept = Kept(store)
         self._quotes: dict[tuple[str, str], Quote] = {}
         self._saved_marks: dict[tuple[str, str], int] = {}
-        self._repeats = violations.Repeats()
-        self._halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
-        self._settled_flags: set[str] = set()
+        self.halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
         self._executor: ThreadPoolExecutor | None = None
-        self._pid = os.getpid()
         self._closers: list[Callable[[], None]] = []
         self.quote_listeners: list[Callable[[str, str, Quote], None]] = []
 
@@ -113,10 +107,10 @@ class RiskGuard:
         try:
             return self._check(order, emergency_exit or "")
         except CommitUnknownError as e:
-            self._loaded.pop(order.account, None)
+            self.kept.loaded.pop(order.account, None)
             raise DecisionUnknownError(str(order.client_order_id), str(e)) from None
         except (UnknownAccountError, DecisionUnknownError):
-            self._loaded.pop(order.account, None)
+            self.kept.loaded.pop(order.account, None)
             raise
         except StoreBusyError as e:
             return self._unrecorded(order, RejectCode.STORE_BUSY, str(e), "ask again; nothing was reserved")
@@ -128,22 +122,15 @@ class RiskGuard:
             said = f"the check broke: {type(e).__name__}"
             return self._unrecorded(order, RejectCode.CHECK_BROKEN, said, "see the log; nothing was reserved")
         except BaseException:
-            self._loaded.pop(order.account, None)
+            self.kept.loaded.pop(order.account, None)
             raise
 
-    def _leave_the_parent(self) -> None:
-        """Start over in a forked child: its parent's thread is not here, and its parent's counts are not ours."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._executor = None
-            self._repeats = violations.Repeats()
-            self._loaded.clear()
-
     def _check(self, order: Order, emergency_by: str) -> Decision:
-        self._leave_the_parent()
-        flags = latch.look(self._halt_directories, order.account, self.clock.now_us())
+        if self.kept.leave_the_parent():
+            self._executor = None  # its thread stayed with the parent
+        flags = latch.look(self.halt_directories, order.account, self.clock.now_us())
         # A flag this process has not settled yet is adopted, durably; a known one is only obeyed.
-        return self._answer(order, emergency_by, flags, durable=not self._settled_flags.issuperset(flags.names))
+        return self._answer(order, emergency_by, flags, durable=not self.kept.settled_flags.issuperset(flags.names))
 
     def _answer(self, order: Order, emergency_by: str, flags: latch.Flags, *, durable: bool) -> Decision:
         """
@@ -155,7 +142,7 @@ class RiskGuard:
         with self.store.session(durable=durable) as session:
             now_us = self.clock.now_us()
             if session.waited or durable:
-                flags = latch.look(self._halt_directories, order.account, now_us)
+                flags = latch.look(self.halt_directories, order.account, now_us)
             if flags.names and durable:
                 wrote, released = latch.adopt_flags(self.store, session, flags.names, now_us)
                 if wrote:
@@ -163,7 +150,7 @@ class RiskGuard:
                 if released:
                     # Released for good: what is left of the file is litter, not a halt.
                     flags = flags._replace(causes=tuple(c for c in flags.causes if c.kill_id not in released))
-            loaded = self._account(session, order.account, now_us)
+            loaded = self.kept.open(session, order.account, now_us)
             known = session.row(journal.KNOWN, account=order.account, client_order_id=order.client_order_id)
             loader.know_instrument(session, loaded, order.instrument)
             self._freshen_quote(session, loaded, order)
@@ -172,7 +159,7 @@ class RiskGuard:
             if decision.approved and known is None:
                 self._grant(session, loaded, decision, emergency_by)
             elif not decision.approved and not decision.recorded:
-                if not durable or (wrote_generation is None and self._repeats.of(decision) is not None):
+                if not durable or (wrote_generation is None and self.kept.repeats.of(decision) is not None):
                     self.store.roll_back(session)
                 else:
                     self._refuse(session, loaded, decision, known is not None)
@@ -183,7 +170,7 @@ class RiskGuard:
         if released:
             self._lower(released)
             flags = flags._replace(names=tuple(n for n in flags.names if halt.parse_flag(n)[1] not in released))
-        self._settled_flags.update(flags.names)
+        self.kept.settled_flags.update(flags.names)
         if not decision.approved and not decision.recorded:
             return self._refused_here(order, emergency_by, flags, decision, loaded)
         self._published(loaded, decision, restated)
@@ -193,84 +180,17 @@ class RiskGuard:
         self, order: Order, emergency_by: str, flags: latch.Flags, decision: Decision, loaded: Loaded
     ) -> Decision:
         """Settle a refusal that was only looked at: a repeat is counted, a new one is made durable."""
-        repeat_of = self._repeats.of(decision)
+        repeat_of = self.kept.repeats.of(decision)
         if repeat_of is None:
             return self._answer(order, emergency_by, flags, durable=True)
-        self._repeats.count(decision, repeat_of)
+        self.kept.repeats.count(decision, repeat_of)
         decision.recorded, decision.repeat_of = True, repeat_of
         if loaded.writes:
-            self._loaded.pop(order.account, None)
+            self.kept.loaded.pop(order.account, None)
         else:
             loader.fold_attempt(loaded, decision)
-            self._loaded[order.account] = loaded
+            self.kept.loaded[order.account] = loaded
         return decision
-
-    def _account(self, session: Session, name: str, now_us: int) -> Loaded:
-        """Return the account as of this transaction: the kept one while no head moved, else read anew."""
-        kept = self._loaded.pop(name, None)  # put back only once this transaction stands
-        session.read_heads(name, kept.group if kept is not None else "")
-        if name not in session.heads:
-            raise UnknownAccountError(name, tuple(row[0] for row in session.rows(ACCOUNTS)))
-        if kept is not None and (kept.next_expiry_us is None or kept.next_expiry_us > now_us):
-            key = loader.cache_key(session, name, kept.group, self.store.opened, now_us)
-            if key == kept.key:
-                kept.writes = False
-                return kept
-        self._settled_flags.clear()  # whatever changed may have been a release: look at the flags again
-        group = loader.group_of(session, name) or ""
-        writes = permits.expire(session, name, now_us) > 0
-        writes |= self._adopt_sql(session, name, group, now_us)
-        writes |= self._book_loose_trades(session, name, now_us)
-        session.read_heads(name, group)
-        loaded = loader.load(session, name, group, now_us)
-        for (account, strategy, _violation), repeats in self._repeats.counts.items():
-            if account == name:  # asked here, and not on disk yet
-                loader.count_attempts(loaded, strategy, repeats, now_us)
-        if self.store.is_behind(session.heads["GLOBAL"].generation):
-            said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
-            loaded.account.causes += (
-                Cause("GLOBAL", TradingState.HALTED, "GENERATION_AHEAD", said, "riskguard", now_us),
-            )
-            loaded.account.settle_state()
-        loaded.writes = writes
-        loaded.key = loader.cache_key(session, name, group, self.store.opened, now_us)
-        return loaded
-
-    def _adopt_sql(self, session: Session, name: str, group: str, now_us: int) -> bool:
-        """Journal what plain SQL changed; a kill written that way gets its epoch, void permits and kill run."""
-        changes = controls.open_changes(session, name, group)
-        if not changes:
-            return False
-        owners = dict.fromkeys(change[1] for change in changes)
-        said = [{"what": what, "id": row_id, "old": old, "new": new} for _i, _o, what, row_id, _t, old, new in changes]
-        journal.append(session, name, "ADOPTED", {"changes": said}, now_us)
-        if any(change[4] == "KILL_SWITCH" for change in changes):
-            causes = controls.kill_causes(session, name, group)
-            for cause in causes[:1]:
-                kill_id = f"sql-{changes[-1][0]}-{secrets.token_hex(4)}"
-                session.run(
-                    latch.ADD_RUN, kill_id=kill_id, account=name, scope=cause.scope, kill_plan="cancel", state="OPEN", cause="SQL",
-                    by_whom=cause.by, reason=cause.detail, started_at_us=now_us,
-                    deadline_us=now_us + latch.KILL_RUN_LIFE_US,
-                )  # fmt: skip
-                permits.void_increasing(session, name, now_us, "killed by SQL")
-                session.run(BUMP_EPOCH, of_account=name)
-        for owner in owners:
-            controls.adopt_changes(session, owner)
-        return True
-
-    def _book_loose_trades(self, session: Session, name: str, now_us: int) -> bool:
-        """Fills another program stored count in the book from this transaction on."""
-        date = loader.session_date(now_us)
-        found = books.unbooked(session, name, _midnight_us(now_us))
-        for row_id, trade in found:
-            permit = permits.by_broker_order(session, name, trade.order_id, "")
-            if permit is not None:
-                permits.fill(session, permit, trade.quantity, now_us, trade.order_id)
-            books.add_fill(session, name, date, trade)
-            client_id = permit.client_order_id if permit is not None else None
-            session.run(books.BOOKED, of_id=row_id, now_us=now_us, to_date=date, to_client_id=client_id)
-        return bool(found)
 
     def _freshen_quote(self, session: Session, loaded: Loaded, order: Order) -> None:
         key = order.instrument
@@ -309,45 +229,7 @@ class RiskGuard:
     ) -> Decision:
         if known is None:
             return decide(order, loaded.account, now_us, emergency_by)
-        return self._restate(session, loaded, order, known, now_us)
-
-    def _restate(self, session: Session, loaded: Loaded, order: Order, known: tuple[Any, ...], now_us: int) -> Decision:
-        """Answer a client order id that was asked before: what stands, with the permit's present state."""
-        sequence, approved, body_text = known
-        body = json.loads(body_text)
-        if Order.from_mapping(body["order"]).contents() != order.contents():
-            reject = Reject(
-                RejectCode.CLIENT_ORDER_ID_REUSED,
-                detail=f"`{order.client_order_id}` was asked before with other contents (decision {sequence})",
-                hint="a client order id names one order for ever: use a new one",
-            )
-            return Decision(order, (reject,), now_us)
-        rejects = tuple(Reject.restored(kept) for kept in body["rejects"])
-        row = permits.one(session, order.account, str(order.client_order_id)) if approved else None
-        if row is not None:
-            rejects = self._present(loaded, row)
-        decision = Decision(order, rejects, body["at_us"], None, body["limits"])
-        decision.recorded, decision.sequence = True, sequence
-        decision.direction = None if body["facts"] is None else Direction(body["facts"]["direction"])
-        if decision.approved and row is not None:
-            decision.permit = Permit(self, row, _permitted(row, order))
-        return decision
-
-    @staticmethod
-    def _present(loaded: Loaded, row: permits.PermitRow) -> tuple[Reject, ...]:
-        """Say why a permit granted earlier is no yes now; empty while it still is."""
-        if row.state != "GRANTED":
-            said = f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
-            return (Reject(RejectCode.PERMIT_VOID, detail=said, hint="a new order needs a new client order id"),)
-        if not _admits(loaded.account.state, row):
-            code = (
-                RejectCode.REDUCE_ONLY
-                if loaded.account.state is TradingState.REDUCE_ONLY
-                else RejectCode.TRADING_HALTED
-            )
-            said = "; ".join(cause.sentence() for cause in loaded.account.causes)
-            return (Reject(code, detail=said),)
-        return ()
+        return restate(self, session, loaded, order, known, now_us)
 
     def _grant(self, session: Session, loaded: Loaded, decision: Decision, emergency_by: str) -> None:
         order = decision.order
@@ -372,7 +254,7 @@ class RiskGuard:
         )  # fmt: skip
         decision.sequence = head.sequence
         violation_id = violations.record(session, decision, head.sequence)
-        self._repeats.flush(session, decision.decided_at_us)
+        self.kept.repeats.flush(session, decision.decided_at_us)
         if decision.facts is not None:
             instrument = decision.facts.instrument
             plan = loaded.account.limits.plan(order, "" if instrument is None else instrument.underlying)
@@ -382,8 +264,8 @@ class RiskGuard:
         session.read_heads(order.account, loaded.group)
         self.store.commit(session)
         decision.recorded = True
-        self._repeats.flushed()
-        self._repeats.wrote(decision, violation_id)
+        self.kept.repeats.flushed()
+        self.kept.repeats.wrote(decision, violation_id)
         loaded.key = loader.cache_key(session, order.account, loaded.group, self.store.opened, decision.decided_at_us)
 
     def _raise(self, session: Session, account: str, breach: Any, decision: Decision) -> None:
@@ -394,7 +276,7 @@ class RiskGuard:
         permits.void_increasing(session, account, decision.decided_at_us, said)
 
     def _keep_limits(self, session: Session, loaded: Loaded, decision: Decision) -> None:
-        if decision.limits_digest and decision.limits_digest not in self._kept_limits:
+        if decision.limits_digest and decision.limits_digest not in self.kept.limit_sets:
             journal.keep_limits(session, loaded.account.limits)
             # Believed only after a commit of ours stands; a lost one writes it again, which changes nothing.
             loaded.writes = True
@@ -406,22 +288,22 @@ class RiskGuard:
             if decision.approved and not restated and decision.permit is not None:
                 decision.recorded = True
                 loader.fold_grant(loaded, decision, decision.permit.row)  # type: ignore[attr-defined]
-                self._kept_limits.add(decision.limits_digest)
+                self.kept.limit_sets.add(decision.limits_digest)
             elif not restated:
                 loader.fold_attempt(loaded, decision)
-                self._kept_limits.add(decision.limits_digest)
+                self.kept.limit_sets.add(decision.limits_digest)
             if restated and loaded.writes:
                 return
         except loader.MemoryFullError:
             return
-        self._loaded[name] = loaded
+        self.kept.loaded[name] = loaded
 
     def _lower(self, released: frozenset[str]) -> None:
         halt.lower_flags(self.store.directories, released)
 
     def _unrecorded(self, order: Order, code: RejectCode, said: str, hint: str) -> Decision:
         """Refuse without the database: the refusal goes to the spool file, and is adopted later."""
-        self._loaded.pop(order.account, None)
+        self.kept.loaded.pop(order.account, None)
         decision = Decision(order, (Reject(code, detail=said, hint=hint),), self.clock.now_us())
         if not any(violations.spool(directory, decision) for directory in self.store.directories):
             log.error("a refusal of %s could not be written anywhere: %s", order.account, said)
@@ -443,68 +325,21 @@ class RiskGuard:
         return decision
 
     def mark_sent(self, permit: Permit) -> None:
-        """Mark SENT in a FULL transaction, looking at the state again; see `Permit.sending`."""
-        name, account = permit.row.client_order_id, permit.row.account
-        with self.store.session(durable=True) as session:
-            now_us = self.clock.now_us()
-            flags = latch.look(self._halt_directories, account, now_us)
-            loaded = self._account(session, account, now_us)
-            row = permits.one(session, account, name)
-            if row is None:
-                raise PermitNotSendableError(name, "its approval did not survive; ask again")
-            state = max(loaded.account.state, severest(flags.causes))
-            why = _unsendable(row, state, loaded, now_us)
-            if why:
-                raise PermitNotSendableError(name, why)
-            if not permits.send(session, row, now_us):
-                raise PermitNotSendableError(name, "another process was first")
-            session.read_heads(account, loaded.group)
-            self.store.commit(session)
-            row.state, row.sent_at_us = "SENT", now_us
-            permit.row = row
-            if not loaded.writes:
-                loader.fold_sent(loaded, row, now_us)
-                loaded.key = loader.cache_key(session, account, loaded.group, self.store.opened, now_us)
-                self._loaded[account] = loaded
+        """Mark SENT; see `services.sending`. Called by `permit.sending()`."""
+        sending.mark_sent(self, permit)
 
     def note_answer(self, permit: Permit, state: str, *, order_id: str | None = None, why: str = "") -> None:
-        """
-        Write what the broker answered. Never raises: the order is out, and a lost answer is only doubt, which
-        the next reconciliation settles by the correlation id.
-        """
-        row = permit.row
-        try:
-            with self.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
-                now_us = self.clock.now_us()
-                loaded = self._account(session, row.account, now_us)
-                current = permits.one(session, row.account, row.client_order_id)
-                if current is None or current.state != "SENT":
-                    return  # a feed told us first
-                permits.move(session, current, state, now_us, order_id=order_id, why=why)
-                session.read_heads(row.account, loaded.group)
-                self.store.commit(session)
-                row.state, row.order_id = state, order_id
-                if state == "ACKED" and order_id is not None and not loaded.writes:
-                    loader.fold_acknowledged(loaded, row, order_id)
-                    loaded.key = loader.cache_key(session, row.account, loaded.group, self.store.opened, now_us)
-                    self._loaded[row.account] = loaded
-        except RiskGuardError as e:
-            log.warning("the answer to %s could not be written: %s; it stays reserved", row.client_order_id, e)
+        """Write what the broker answered; see `services.sending`."""
+        sending.note_answer(self, permit, state, order_id=order_id, why=why)
 
     def release_permit(self, permit: Permit) -> None:
-        """Give back a reservation that was never sent; afterwards the id stays used."""
-        row = permit.row
-        with self.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
-            self._loaded.pop(row.account, None)
-            current = permits.one(session, row.account, row.client_order_id)
-            if current is None or current.state != "GRANTED":
-                raise PermitNotSendableError(row.client_order_id, f"it is {current.state if current else 'gone'}")
-            permits.move(session, current, "RELEASED", self.clock.now_us(), why="released by its owner")
-        row.state = "RELEASED"
+        """Give back a reservation that was never sent; see `services.sending`."""
+        sending.release_permit(self, permit)
 
     async def acheck(self, order: Order) -> Decision:
         """`check` for asyncio, on the guard's own thread; cancelling it releases the permit it may have got."""
-        self._leave_the_parent()
+        if self.kept.leave_the_parent():
+            self._executor = None  # its thread stayed with the parent
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="riskguard")
         working = self._executor.submit(self.check, order)
@@ -562,13 +397,13 @@ class RiskGuard:
         Raises UnknownAccountError.
         """
         now_us = self.clock.now_us()
-        flags = latch.look(self._halt_directories, account, now_us)
+        flags = latch.look(self.halt_directories, account, now_us)
         try:
             with self.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
-                loaded = self._account(session, account, now_us)
+                loaded = self.kept.open(session, account, now_us)
                 if not loaded.writes:
                     self.store.roll_back(session)
-                    self._loaded[account] = loaded
+                    self.kept.loaded[account] = loaded
                 causes = loaded.account.causes
         except StoreUnavailableError as e:
             causes = (Cause("GLOBAL", TradingState.HALTED, "STORE_UNAVAILABLE", str(e), "riskguard", now_us),)
@@ -621,7 +456,8 @@ class RiskGuard:
 
     def close(self) -> None:
         """Stop what was started, write the counts of repeated refusals, and close the database."""
-        self._leave_the_parent()
+        if self.kept.leave_the_parent():
+            self._executor = None  # its thread stayed with the parent
         for closer in self._closers:
             closer()
         self._closers.clear()
@@ -633,13 +469,14 @@ class RiskGuard:
 
     def flush_repeats(self) -> None:
         """Write how often refusals were repeated; a failure keeps the counts for the next time."""
-        self._leave_the_parent()
-        if not self._repeats.counts:
+        if self.kept.leave_the_parent():
+            self._executor = None  # its thread stayed with the parent
+        if not self.kept.repeats.counts:
             return
         try:
             with self.store.session(durable=False) as session:
-                self._repeats.flush(session, self.clock.now_us())
-            self._repeats.flushed()
+                self.kept.repeats.flush(session, self.clock.now_us())
+            self.kept.repeats.flushed()
         except StoreError as e:
             log.warning("repeat counts were not written: %s", e)
 
@@ -665,41 +502,6 @@ def _contents(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _admits(state: TradingState, row: permits.PermitRow) -> bool:
-    """Say whether *state* admits the class of this permit."""
-    if state is TradingState.ACTIVE:
-        return True
-    if state is TradingState.REDUCE_ONLY:
-        return row.direction in ("REDUCING", "HEDGING")
-    return row.reducing and bool(row.emergency_by)
-
-
-def _unsendable(row: permits.PermitRow, state: TradingState, loaded: Loaded, now_us: int) -> str:
-    """Say why this permit may not be sent now; empty when it may."""
-    if row.state != "GRANTED":
-        return f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
-    if row.expires_at_us <= now_us:
-        return "its permit has expired: ask again with a new client order id"
-    if not _admits(state, row):
-        return f"trading is {state.name} now: " + "; ".join(cause.sentence() for cause in loaded.account.causes)
-    first = set(json.loads(row.cancel_first))
-    line = loaded.account.positions.get((row.exchange_segment, row.security_id), {}).get(row.product)
-    resting = first & {each.order_id or each.key for each in (line.working.values() if line else ())}
-    if resting:
-        return f"cancel {', '.join(sorted(resting))} first: this exit needs their room"
-    return ""
-
-
-def _permitted(row: permits.PermitRow, order: Order) -> Order:
-    """Return the order as it was permitted: an exit may have been moved to the tick."""
-    from riskguard.core.money import to_text
-
-    return order.replaced(
-        price=None if row.price_e4 is None else to_text(row.price_e4),
-        trigger_price=None if row.trigger_price_e4 is None else to_text(row.trigger_price_e4),
-    )
-
-
 def _release_if_granted(done: Future[Decision]) -> None:
     if not done.cancelled() and done.exception() is None:
         permit = done.result().permit
@@ -708,9 +510,3 @@ def _release_if_granted(done: Future[Decision]) -> None:
                 permit.release()
             except RiskGuardError as e:
                 log.warning("a cancelled check kept its permit: %s", e)
-
-
-def _midnight_us(now_us: int) -> int:
-    """Return the start of the Indian day *now_us* lies in."""
-    offset = 19_800_000_000
-    return (now_us + offset) // loader.DAY_US * loader.DAY_US - offset

@@ -1,0 +1,119 @@
+"""
+What one process keeps between checks: accounts as it last saw them, flags it settled, refusals it wrote.
+
+An account is kept under the key of its heads and used while none of them moved. It is taken out when a
+transaction opens it and put back only once that transaction stands.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+
+from riskguard.core.state import Cause, TradingState
+from riskguard.errors import UnknownAccountError
+from riskguard.services import latch
+from riskguard.store import books, controls, journal, loader, permits, violations
+from riskguard.store.loader import Loaded
+from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, Session, Store
+
+
+@dataclass(slots=True)
+class Kept:
+    """See the module. One per guard; used under the store's lock."""
+
+    store: Store
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+    settled_flags: set[str] = field(default_factory=set)  # flag files whose kill the database knows
+    limit_sets: set[str] = field(default_factory=set)  # digests known to be on disk
+    repeats: violations.Repeats = field(default_factory=violations.Repeats)
+    pid: int = field(default_factory=os.getpid)
+
+    def leave_the_parent(self) -> bool:
+        """Start over in a forked child, whose parent's counts are not its own; True if that was needed."""
+        if self.pid == os.getpid():
+            return False
+        self.pid = os.getpid()
+        self.repeats = violations.Repeats()
+        self.loaded.clear()
+        return True
+
+    def keep(self, session: Session, loaded: Loaded, now_us: int) -> None:
+        """Put *loaded* back as of this committed transaction, whose heads were read again after its last write."""
+        name = loaded.account.name
+        loaded.key = loader.cache_key(session, name, loaded.group, self.store.opened, now_us)
+        self.loaded[name] = loaded
+
+    def open(self, session: Session, name: str, now_us: int) -> Loaded:
+        """Return the account as of this transaction: the kept one while no head moved, else read anew."""
+        kept = self.loaded.pop(name, None)  # put back only once this transaction stands
+        session.read_heads(name, kept.group if kept is not None else "")
+        if name not in session.heads:
+            raise UnknownAccountError(name, tuple(row[0] for row in session.rows(ACCOUNTS)))
+        if kept is not None and (kept.next_expiry_us is None or kept.next_expiry_us > now_us):
+            key = loader.cache_key(session, name, kept.group, self.store.opened, now_us)
+            if key == kept.key:
+                kept.writes = False
+                return kept
+        self.settled_flags.clear()  # whatever changed may have been a release: look at the flags again
+        group = loader.group_of(session, name) or ""
+        writes = permits.expire(session, name, now_us) > 0
+        writes |= self._adopt_sql(session, name, group, now_us)
+        writes |= self._book_loose_trades(session, name, now_us)
+        session.read_heads(name, group)
+        loaded = loader.load(session, name, group, now_us)
+        for (account, strategy, _violation), repeats in self.repeats.counts.items():
+            if account == name:  # asked here, and not on disk yet
+                loader.count_attempts(loaded, strategy, repeats, now_us)
+        if self.store.is_behind(session.heads["GLOBAL"].generation):
+            said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
+            loaded.account.causes += (
+                Cause("GLOBAL", TradingState.HALTED, "GENERATION_AHEAD", said, "riskguard", now_us),
+            )
+            loaded.account.settle_state()
+        loaded.writes = writes
+        loaded.key = loader.cache_key(session, name, group, self.store.opened, now_us)
+        return loaded
+
+    def _adopt_sql(self, session: Session, name: str, group: str, now_us: int) -> bool:
+        """Journal what plain SQL changed; a kill written that way gets its epoch, void permits and kill run."""
+        changes = controls.open_changes(session, name, group)
+        if not changes:
+            return False
+        owners = dict.fromkeys(change[1] for change in changes)
+        said = [{"what": what, "id": row_id, "old": old, "new": new} for _i, _o, what, row_id, _t, old, new in changes]
+        journal.append(session, name, "ADOPTED", {"changes": said}, now_us)
+        if any(change[4] == "KILL_SWITCH" for change in changes):
+            causes = controls.kill_causes(session, name, group)
+            for cause in causes[:1]:
+                kill_id = f"sql-{changes[-1][0]}-{secrets.token_hex(4)}"
+                session.run(
+                    latch.ADD_RUN, kill_id=kill_id, account=name, scope=cause.scope, kill_plan="cancel", state="OPEN", cause="SQL",
+                    by_whom=cause.by, reason=cause.detail, started_at_us=now_us,
+                    deadline_us=now_us + latch.KILL_RUN_LIFE_US,
+                )  # fmt: skip
+                permits.void_increasing(session, name, now_us, "killed by SQL")
+                session.run(BUMP_EPOCH, of_account=name)
+        for owner in owners:
+            controls.adopt_changes(session, owner)
+        return True
+
+    def _book_loose_trades(self, session: Session, name: str, now_us: int) -> bool:
+        """Fills another program stored count in the book from this transaction on."""
+        date = loader.session_date(now_us)
+        found = books.unbooked(session, name, _midnight_us(now_us))
+        for row_id, trade in found:
+            permit = permits.by_broker_order(session, name, trade.order_id, "")
+            if permit is not None:
+                permits.fill(session, permit, trade.quantity, now_us, trade.order_id)
+            books.add_fill(session, name, date, trade)
+            client_id = permit.client_order_id if permit is not None else None
+            session.run(books.BOOKED, of_id=row_id, now_us=now_us, to_date=date, to_client_id=client_id)
+        return bool(found)
+
+
+def _midnight_us(now_us: int) -> int:
+    """Return the start of the Indian day *now_us* lies in."""
+    offset = 19_800_000_000
+    return (now_us + offset) // loader.DAY_US * loader.DAY_US - offset

@@ -1,0 +1,100 @@
+"""A permit's way: marked SENT before the wire, answered after it, released if it was never used."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from riskguard.core.state import TradingState, severest
+from riskguard.errors import PermitNotSendableError, RiskGuardError
+from riskguard.services import latch
+from riskguard.services.permits import Permit
+from riskguard.services.restating import admits
+from riskguard.store import loader, permits
+from riskguard.store.loader import Loaded
+
+if TYPE_CHECKING:
+    from riskguard.services.guard import RiskGuard
+
+log = logging.getLogger("riskguard")
+
+ANSWER_WAIT_S = 2.0
+"""What the broker said is written however long the lock takes: nothing waits for it, and losing it costs doubt."""
+
+
+def mark_sent(guard: RiskGuard, permit: Permit) -> None:
+    """Mark SENT in a FULL transaction, looking at the state again; see `Permit.sending`."""
+    name, account = permit.row.client_order_id, permit.row.account
+    with guard.store.session(durable=True) as session:
+        now_us = guard.clock.now_us()
+        flags = latch.look(guard.halt_directories, account, now_us)
+        loaded = guard.kept.open(session, account, now_us)
+        row = permits.one(session, account, name)
+        if row is None:
+            raise PermitNotSendableError(name, "its approval did not survive; ask again")
+        state = max(loaded.account.state, severest(flags.causes))
+        why = _unsendable(row, state, loaded, now_us)
+        if why:
+            raise PermitNotSendableError(name, why)
+        if not permits.send(session, row, now_us):
+            raise PermitNotSendableError(name, "another process was first")
+        session.read_heads(account, loaded.group)
+        guard.store.commit(session)
+        row.state, row.sent_at_us = "SENT", now_us
+        permit.row = row
+        if not loaded.writes:
+            loader.fold_sent(loaded, row, now_us)
+            guard.kept.keep(session, loaded, now_us)
+
+
+def note_answer(guard: RiskGuard, permit: Permit, state: str, *, order_id: str | None = None, why: str = "") -> None:
+    """
+    Write what the broker answered. Never raises: the order is out, and a lost answer is only doubt, which
+    the next reconciliation settles by the correlation id.
+    """
+    row = permit.row
+    try:
+        with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
+            now_us = guard.clock.now_us()
+            loaded = guard.kept.open(session, row.account, now_us)
+            current = permits.one(session, row.account, row.client_order_id)
+            if current is None or current.state != "SENT":
+                return  # a feed told us first
+            permits.move(session, current, state, now_us, order_id=order_id, why=why)
+            session.read_heads(row.account, loaded.group)
+            guard.store.commit(session)
+            row.state, row.order_id = state, order_id
+            if state == "ACKED" and order_id is not None and not loaded.writes:
+                loader.fold_acknowledged(loaded, row, order_id)
+                guard.kept.keep(session, loaded, now_us)
+    except RiskGuardError as e:
+        log.warning("the answer to %s could not be written: %s; it stays reserved", row.client_order_id, e)
+
+
+def release_permit(guard: RiskGuard, permit: Permit) -> None:
+    """Give back a reservation that was never sent; afterwards the id stays used."""
+    row = permit.row
+    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
+        guard.kept.loaded.pop(row.account, None)
+        current = permits.one(session, row.account, row.client_order_id)
+        if current is None or current.state != "GRANTED":
+            raise PermitNotSendableError(row.client_order_id, f"it is {current.state if current else 'gone'}")
+        permits.move(session, current, "RELEASED", guard.clock.now_us(), why="released by its owner")
+    row.state = "RELEASED"
+
+
+def _unsendable(row: permits.PermitRow, state: TradingState, loaded: Loaded, now_us: int) -> str:
+    """Say why this permit may not be sent now; empty when it may."""
+    if row.state != "GRANTED":
+        return f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
+    if row.expires_at_us <= now_us:
+        return "its permit has expired: ask again with a new client order id"
+    if not admits(state, row):
+        return f"trading is {state.name} now: " + "; ".join(cause.sentence() for cause in loaded.account.causes)
+    first = set(json.loads(row.cancel_first))
+    line = loaded.account.positions.get((row.exchange_segment, row.security_id), {}).get(row.product)
+    resting = first & {each.order_id or each.key for each in (line.working.values() if line else ())}
+    if resting:
+        return f"cancel {', '.join(sorted(resting))} first: this exit needs their room"
+    return ""
