@@ -36,7 +36,12 @@ app.add_typer(account.baseline_app, name="baseline")
 app.command("demo")(demo.demo)
 
 
-@app.command("kill", help=KILL_HELP, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    "kill",
+    help=KILL_HELP,
+    short_help="Halt ACCOUNT, or everything when none is named.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def kill(context: typer.Context) -> None:
     # Listed here so that `riskguard --help` shows it; `riskguard.cli.main` runs it before typer is imported.
     from riskguard.cli.kill import main

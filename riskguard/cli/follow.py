@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from riskguard.services.killrun import KillRunner
 from riskguard.services.killswitch import KillOutcome
@@ -27,7 +28,8 @@ def follow(url: str, outcome: KillOutcome, *, show: bool, wait_s_max: float) -> 
             for run in standing:
                 line = f"{run.account}: {run.step}: {run.detail}"
                 if show and said.get(run.id) != line:
-                    print(line, flush=True)
+                    with suppress(OSError):  # nobody listens any more: the cancelling goes on
+                        print(line, flush=True)
                 said[run.id] = line
             if all(run.state != "OPEN" for run in standing) or time.monotonic() >= end:
                 return [_as_dict(run) for run in standing]

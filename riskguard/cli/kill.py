@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from riskguard.home import database_url
 from riskguard.services import killswitch
+from riskguard.store import halt
 
 HELP = """usage: riskguard kill [ACCOUNT | --all] [--by NAME] [--reason TEXT] [--plan halt|cancel|flatten|broker]
                       [--db URL] [--no-wait] [--json]
@@ -52,6 +53,7 @@ class Arguments:
 def parse(words: list[str]) -> Arguments:
     """Understand what can be understood. Doubt about the account halts everything."""
     made, names, doubtful = Arguments(), [], False
+    said = [_readable(word) for word in words]
     rest = iter(range(len(words)))
     for place in rest:
         word = words[place]
@@ -60,7 +62,7 @@ def parse(words: list[str]) -> Arguments:
             if not equals:
                 following = next(rest, None)
                 value = words[following] if following is not None else ""
-            made.values[name] = value
+            made.values[name] = value if name == "--db" else _readable(value)
         elif word in ("-h", "--help"):
             made.help = True
         elif word == "--all":
@@ -70,11 +72,11 @@ def parse(words: list[str]) -> Arguments:
         elif word == "--json":
             made.json = True
         elif word.startswith("-") and word != "-":
-            made.notes.append(f"`{word}` is no option; it was ignored")
+            made.notes.append(f"`{said[place]}` is no option; it was ignored")
             follows = words[place + 1] if place + 1 < len(words) else ""
             doubtful = doubtful or bool(follows and not follows.startswith("-") and not equals)
         else:
-            names.append(word)
+            names.append(said[place])
     if len(names) == 1 and not doubtful:
         made.account = names[0]
     elif names and "--all" not in words:
@@ -104,7 +106,10 @@ def main(words: list[str]) -> int:
     except Exception:  # a malformed URL must not cost the kill: the host's own flag halts
         url = database_url(None)
         given.notes.append("`--db` could not be read: the default database is halted")
-    raised = killswitch.raise_flags(url, given.account, by=by or _user(), reason=reason, plan=plan)
+    try:
+        raised = killswitch.raise_flags(url, given.account, by=by or _user(), reason=reason, plan=plan)
+    except Exception as e:  # whatever broke, the database may still take the row
+        raised = (halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
     # The flag is on disk. From here on anything may be imported.
     outcome = killswitch.engage(url, given.account, by=by or _user(), reason=reason, plan=plan, raised=raised)
     runs: list[dict[str, str]] = []
@@ -113,9 +118,15 @@ def main(words: list[str]) -> int:
             from riskguard.cli.follow import follow
 
             runs = follow(url, outcome, show=not given.json, wait_s_max=FOLLOW_S_MAX)
+        except KeyboardInterrupt:
+            given.notes.append("the halt stands; a daemon or the next sweep carries the cancelling on")
         except Exception as e:
             given.notes.append(f"the halt stands, but its orders were not followed up here: {e}")
-    _say(outcome, given, plan, runs)
+    try:
+        _say(outcome, given, plan, runs)
+        sys.stdout.flush()
+    except OSError:  # nobody listens any more; the exit status must still say what was reached
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return outcome.exit_status
 
 
@@ -144,7 +155,12 @@ def _say(outcome: killswitch.KillOutcome, given: Arguments, plan: str, runs: lis
 
 
 def _user() -> str:
-    return os.environ.get("RISKGUARD_BY") or killswitch._user()
+    return _readable(os.environ.get("RISKGUARD_BY", "")) or killswitch._user()
+
+
+def _readable(text: str) -> str:
+    """Return *text* as the database can keep it: bytes of a command line that are no text become `?`."""
+    return text.encode(errors="replace").decode()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 
 def main() -> None:
     """Run the command line; never shows a traceback unless RISKGUARD_DEBUG is set."""
+    status: object = 1
     if len(sys.argv) > 1 and sys.argv[1] == "kill":
         from riskguard.cli.kill import main as kill
 
@@ -20,14 +21,20 @@ def main() -> None:
     try:
         from riskguard.cli.app import app
 
-        app()
+        status = app(standalone_mode=False)  # a command ends with its status, or with nothing when all went well
     except (BrokenPipeError, KeyboardInterrupt):
         # Whoever read us is gone, or a person stopped us: nothing more to say.
         os._exit(130)
     except Exception as e:
+        from riskguard.cli.output import usage_status
+
+        found = usage_status(e, as_json="--json" in sys.argv)
+        if found is not None:
+            sys.exit(found)
         if os.environ.get("RISKGUARD_DEBUG"):
             raise
         print(
             f"riskguard: internal error: {type(e).__name__}: {e}; set RISKGUARD_DEBUG=1 to see where", file=sys.stderr
         )
         sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -141,7 +141,7 @@ def _since(text: str, now_s: int) -> int:
         return 0
     if text == "today":
         return (now_s + 19_800) // 86_400 * 86_400 - 19_800
-    if text[:-1].isdigit() and len(text) < 9 and text[-1] in "mhd":
+    if text.isascii() and text[:-1].isdigit() and len(text) < 9 and text[-1] in "mhd":
         return now_s - int(text[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[text[-1]]
     try:
         day = dt.date.fromisoformat(text)

@@ -53,6 +53,30 @@ def status_of(error: RiskGuardError) -> int:
     return ERROR
 
 
+def usage_status(error: Exception, *, as_json: bool) -> int | None:
+    """
+    Say in one line what typer found wrong with the words of a command; None when the error is not about them.
+
+    By what it can do and not by its class: typer brought its own copy of click in 2026, and both are in use.
+    """
+    if isinstance(error, typer.Abort):
+        print("riskguard: stopped, nothing was done", file=sys.stderr)
+        return ERROR
+    said = getattr(error, "format_message", None)
+    if said is None:
+        return None
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(said(), file=sys.stderr)
+        return USAGE
+    message = " ".join(said().split())
+    context = getattr(error, "ctx", None)
+    path = "riskguard" if context is None else context.command_path
+    if as_json:
+        document({"error": "UsageError", "message": message})
+    print(f"riskguard: {message.rstrip('.')}; see `{path} --help`", file=sys.stderr)
+    return USAGE
+
+
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn riskguard's errors into one line and their exit status; with `--json` also into a document."""
 
