@@ -40,6 +40,7 @@ from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
 
 log = logging.getLogger("riskguard")
+log.addHandler(logging.NullHandler())  # a library is silent until its user says where to
 
 SHARED_MARK_US = 1_000_000
 """A quote of this process younger than this is used as it is; else the shared `marks` row is looked at too."""
