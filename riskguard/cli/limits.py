@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from riskguard.cli.options import Account, By, Db, Json
 from riskguard.cli.output import document, one_line_errors, say, table
-from riskguard.core.rulebook import Change
 from riskguard.home import database_url
 from riskguard.locate import rulebook_text
+
+if TYPE_CHECKING:
+    from riskguard.core.rulebook import Change
 
 app = typer.Typer(help="Limits: show them, plan and apply a rulebook.", no_args_is_help=True)
 

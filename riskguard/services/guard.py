@@ -7,7 +7,6 @@ with its reservation or its violation before anybody hears of it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
@@ -339,6 +338,8 @@ class RiskGuard:
 
     async def acheck(self, order: Order) -> Decision:
         """`check` for asyncio, on the guard's own thread; cancelling it releases the permit it may have got."""
+        import asyncio
+
         if self.kept.leave_the_parent():
             self._executor = None  # its thread stayed with the parent
         if self._executor is None:

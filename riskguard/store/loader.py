@@ -7,6 +7,7 @@ Runs inside the transaction that holds the write lock, so what it reads is one i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -30,7 +31,6 @@ from riskguard.store.tables.runs import day_baselines, pnl_readings, sweeps
 DAY_US = 86_400_000_000
 ATTEMPTS_LOOKED_AT = 5_000
 REPEATS_LOOKED_AT = 500
-SAME_ORDER_MEMORY_US = 3_600_000_000
 SAME_ORDER_MAX = 20_000
 ORDERS_OF_STOP = ("STOP_LOSS", "STOP_LOSS_MARKET")
 
@@ -163,7 +163,7 @@ def _read_positions(session: Session, account: Account, now_us: int) -> None:
         line = account.line((segment, security), product)
         line.start, line.filled, line.previous_close_e4 = start, filled, close_e4
         line.buy_value_e4, line.sell_value_e4, line.last_fill_us = buy_e4, sell_e4, last_us or 0
-    seen_s = 0
+    seen_s = (now_us - DAY_US) // 1_000_000
     if header is not None:
         snapshot_id, fetched_us = header
         seen_s = fetched_us // 1_000_000
@@ -176,8 +176,7 @@ def _read_positions(session: Session, account: Account, now_us: int) -> None:
         books.LOOSE_POSITIONS, account=account.name, since_s=seen_s
     ):
         line = account.line((segment, security), product)
-        if net:
-            line.seen, line.seen_us = net, at_s * 1_000_000
+        line.seen, line.seen_us = net, at_s * 1_000_000
     _read_holdings(session, account, now_us)
 
 
@@ -258,11 +257,11 @@ def _read_watch(session: Session, account: Account, now_us: int) -> None:
 
 
 def _read_memory(session: Session, account: Account, now_us: int) -> None:
-    """Messages of the last day, attempts and approvals of the last hour."""
-    account.sent = TimeLog(permits.messages_since(session, account.name, now_us - DAY_US))
+    """Messages, attempts and approvals, each as far back as a limit of this account looks."""
+    account.sent = TimeLog(permits.messages_since(session, account.name, now_us - _reach(account, "order_rate")))
     head = session.heads.get(account.name)
     after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
-    since_us = now_us - SAME_ORDER_MEMORY_US
+    since_us = now_us - _reach(account, "attempt_rate")
     asked: dict[str, list[int]] = {}
     for strategy, at_us in session.rows(ATTEMPTS, account=account.name, after=after, since_us=since_us):
         asked.setdefault(strategy, []).append(at_us)
@@ -270,9 +269,22 @@ def _read_memory(session: Session, account: Account, now_us: int) -> None:
         # Repeats take no row each, but they were asked: a loop must not hide behind being refused.
         asked.setdefault(strategy, []).extend([at_us] * min(repeats, ATTEMPTS_LOOKED_AT))
     account.attempts = {strategy: TimeLog(sorted(at)[-ATTEMPTS_LOOKED_AT:]) for strategy, at in asked.items()}
+    since_us = now_us - _reach(account, "duplicate_order")
     for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
+
+
+def _reach(account: Account, check: str) -> int:
+    """Return the longest window any limit of *check* looks back, in microseconds; 0 when there is none."""
+    windows = [0]
+    for limit in account.limits.of(check):
+        given: Any = limit.params
+        if check == "order_rate":
+            windows += [window.per_s for window in given.windows]
+        else:
+            windows.append(given.per_s if check == "attempt_rate" else given.within_s)
+    return max(windows)
 
 
 def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> None:

@@ -72,6 +72,11 @@ ADD_ACCOUNT = insert_into(accounts, "account", "role", "group_name", "broker", "
 ADD_HEAD = insert_into(account_heads, "account", ignore=True)
 
 
+def _is_open(connection: sqlite3.Connection) -> bool:
+    """Ask the connection anew: a failed COMMIT may or may not have ended its transaction."""
+    return connection.in_transaction
+
+
 class Session:
     """One open transaction; see `Store.session`."""
 
@@ -87,9 +92,8 @@ class Session:
 
     def run(self, statement: Prepared, **values: Any) -> sqlite3.Cursor:
         """Run a prepared statement on this transaction and return the cursor."""
-        if statement.constants:
-            values = {**statement.constants, **values}
-        return self._cursor.execute(statement.sql, values)
+        sql, constants = statement.compiled()
+        return self._cursor.execute(sql, {**constants, **values} if constants else values)
 
     def rows(self, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
         return self.run(statement, **values).fetchall()
@@ -238,10 +242,12 @@ class Store:
         try:
             connection.execute("COMMIT")
         except sqlite3.Error as e:
-            still_open = connection.in_transaction
+            still_open = _is_open(connection)
             self._roll_back(connection)
-            if still_open:
-                raise self._classified(e) from None  # SQLite refused before writing: it is undone
+            is_full = getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            if still_open or is_full:
+                # Refused before writing, or no room for the commit mark, which is written last: it is undone.
+                raise self._classified(e) from None
             raise CommitUnknownError(str(e)) from None
         self._commits += 1
         if self._commits % 256 == 0:

@@ -15,14 +15,35 @@ _DIALECTS = {"sqlite": sqlite.dialect(paramstyle="named")}
 
 
 class Prepared:
-    """One statement; `sql` is its text with named parameters, `constants` the values written into it."""
+    """
+    One statement; `sql` is its text with named parameters, `constants` the values written into it.
 
-    __slots__ = ("constants", "sql")
+    Compiled at its first use: a process uses some of them, and compiling all would be most of its start.
+    """
+
+    __slots__ = ("_compiled", "_core", "_dialect")
 
     def __init__(self, core: sa.sql.expression.ClauseElement, dialect: str = "sqlite") -> None:
-        compiled = core.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
-        self.sql = str(compiled)
-        self.constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+        self._core = core
+        self._dialect = dialect
+        self._compiled: tuple[str, dict[str, Any]] | None = None
+
+    def compiled(self) -> tuple[str, dict[str, Any]]:
+        """Return (text, constants); the hot path asks this once per statement and gets what is kept."""
+        kept = self._compiled
+        if kept is None:
+            made = self._core.compile(dialect=_DIALECTS[self._dialect], compile_kwargs={"render_postcompile": True})
+            constants = {name: value for name, value in (made.params or {}).items() if value is not None}
+            kept = self._compiled = (str(made), constants)
+        return kept
+
+    @property
+    def sql(self) -> str:
+        return self.compiled()[0]
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        return self.compiled()[1]
 
 
 def param(name: str) -> sa.BindParameter[Any]:
@@ -50,5 +71,5 @@ def insert_into(table: sa.Table, *columns: str, ignore: bool = False, replace: b
 
 
 def prepare(core: sa.sql.expression.ClauseElement) -> Prepared:
-    """Compile *core* once."""
+    """Keep *core* as a statement to be compiled once."""
     return Prepared(core)

@@ -8,10 +8,8 @@ copying program, and its start-up script sets it back to false.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from riskguard.store.tables.base import (
     SCHEMA_VERSION,
@@ -110,10 +108,6 @@ CONFIG_ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("postback_enabled", "false", "boolean", "postback", "Take the broker's webhook messages"),
 )
 
-# The one statement both databases have and SQLAlchemy spells twice.
-Insert = Callable[[sa.Table], sqlite.Insert | postgresql.Insert]
-_INSERT: dict[str, Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
 
 def seed_config(connection: sa.Connection, now_s: int) -> None:
     """
@@ -134,4 +128,10 @@ def seed_config(connection: sa.Connection, now_s: int) -> None:
         }
         for key, value, data_type, category, description in CONFIG_ROWS
     ]
-    connection.execute(_INSERT[connection.dialect.name](config).on_conflict_do_nothing(), rows)
+    # The one statement both databases have and SQLAlchemy spells twice; the second is loaded only where it is met.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        connection.execute(postgresql.insert(config).on_conflict_do_nothing(), rows)
+    else:
+        connection.execute(sqlite.insert(config).on_conflict_do_nothing(), rows)
