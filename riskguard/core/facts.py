@@ -261,8 +261,10 @@ class Facts:
 
 
 _INSTRUMENT = tuple(Instrument.__dataclass_fields__)
+# Made once: `json.dumps` with options of its own makes an encoder at each call, and every decision is written so.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical(value: object) -> bytes:
     """Return *value* as canonical JSON bytes: sorted keys, no blanks, ASCII; NaN cannot occur."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()

@@ -22,7 +22,7 @@ Tier = Annotated[int, Field(gt=0, lt=100)]
 class Parameters(Params):
     daily_loss_inr_max: Inr | None = None
     daily_loss_pct_max: Annotated[int, Field(gt=0, le=100)] | None = None
-    warn_at_pct: Annotated[list[Tier], Field(max_length=10)]
+    warn_at_pct: Annotated[list[Tier], Field(min_length=1, max_length=10)]
     reduce_only_at_pct: Annotated[int, Field(gt=0, le=100)]
     at_once_pct: Annotated[int, Field(ge=100, le=1000)]  # one reading this far trips without a second
 
