@@ -74,6 +74,8 @@ def show(found: list[Row], took_s: float) -> None:
         why = row.why if row.verdict == "MISSED" else ""
         table.add_row(row.name, measured, budget, row.verdict, row.floor, why)
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        print("\nthe machine is busy: ratios hold, but figures in µs and ms are too high")
     print("\n" + ", ".join(f"{key} {value}" for key, value in machine().items()) + f"; took {took_s:.0f} s")
 
 

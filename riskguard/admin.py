@@ -96,6 +96,7 @@ def release(
         controls.clear_causes(session, owner, TradingState.HALTED, action_id, now_us)
         controls.clear_causes(session, owner, TradingState.REDUCE_ONLY, action_id, now_us)
         session.run(runs.REARM_WATCHES, of_account=owner)
+        runs.end_kills(session, kill_ids, f"released by {by}", now_us)
         state = TradingState.ACTIVE
         if is_loss and owner != GLOBAL:
             state = TradingState.REDUCE_ONLY

@@ -12,7 +12,8 @@ Every exception of riskguard, cut by what the caller does next.
     ├── StoreError                   do not send; look at the database
     │   ├── StoreUnavailableError    nothing is known to be written: do not send
     │   │   ├── DatabaseMissingError the file is not there or is empty: `riskguard init`
-    │   │   └── SchemaMismatchError  another schema version: `riskguard db upgrade`
+    │   │   ├── SchemaMismatchError  another schema version: `riskguard db upgrade`
+    │   │   └── UpgradeError         an old database was not upgraded; it is as it was
     │   └── DecisionUnknownError     our own commit may or may not stand: ask again, same id
     ├── PermitError                  this order may not go to the broker
     │   └── PermitNotSendableError   void, expired, already sent, or the state changed
@@ -84,6 +85,10 @@ class DatabaseMissingError(StoreUnavailableError):
 
 class SchemaMismatchError(StoreUnavailableError):
     """The database has another schema version than this code."""
+
+
+class UpgradeError(StoreUnavailableError):
+    """An old database was not upgraded; the file is as it was."""
 
 
 class DecisionUnknownError(StoreError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from riskguard.cli.options import Db, Json
-from riskguard.cli.output import ERROR, document, fail, one_line_errors, say
+from riskguard.cli.output import ERROR, document, one_line_errors, say
 from riskguard.home import database_url, sqlite_path
 
 app = typer.Typer(help="The database: version, upgrade, check.", no_args_is_help=True)
@@ -40,25 +42,50 @@ def version(db: Db = None, as_json: Json = False) -> None:
         say(f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: riskguard checkpoints only under the write lock")
 
 
+class Unit(StrEnum):
+    """What the numbers of `position_size_limit` count."""
+
+    UNITS = "units"
+    LOTS = "lots"
+    INR = "inr"
+
+
 @app.command("upgrade")
 @one_line_errors
-def upgrade(db: Db = None) -> None:
+def upgrade(
+    file: Annotated[str | None, typer.Argument(help="The database, instead of `--db`.", show_default=False)] = None,
+    db: Db = None,
+    position_size_unit: Annotated[
+        Unit | None,
+        typer.Option(help="What `position_size_limit` of the old file counts; it does not say so itself."),
+    ] = None,
+    rulebook: Annotated[
+        str, typer.Option(help="Gives the mandatory limits the old file does not have: a shipped name, or a file.")
+    ] = "default",
+    as_json: Json = False,
+) -> None:
     """
-    Bring the database to this version's schema; a database that is there already is left as it is.
+    Bring a copy-trading database of schema 1, 2 or 3 to this version's schema.
+
+    A verified backup is made beside it first. Every row comes along, or is kept in `quarantine` with the
+    reason. A database that is there already is left as it is.
 
     Exit status: 0 up to date; 1 not possible, the file is untouched.
     """
-    from riskguard.store.inspect import identify
-    from riskguard.store.sqlite import SCHEMA_VERSION
+    from riskguard.cli.upgrading import progress, report
+    from riskguard.services.upgrade import upgrade as bring_up
 
-    found = identify(database_url(db))
-    if found.kind == "riskguard" and found.version == SCHEMA_VERSION:
-        say(f"{found.path} is at schema {SCHEMA_VERSION} already")
-        return
-    fail(
-        f"`{found.path}` is {found.kind}, schema {found.version}: this version upgrades no older files; it is untouched",
-        ERROR,
-    )
+    with progress(quiet=as_json) as on_progress:
+        done = bring_up(
+            database_url(file or db),
+            position_size_unit=None if position_size_unit is None else position_size_unit.value,
+            rulebook=rulebook,
+            on_progress=on_progress,
+        )
+    if as_json:
+        document(asdict(done))
+    else:
+        report(done)
 
 
 @app.command("check")

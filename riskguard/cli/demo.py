@@ -17,6 +17,7 @@ from riskguard.errors import SettingsError
 
 DIRECTORY = "riskguard-demo"
 MARKER = ".made-by-riskguard-demo"
+HALT = "halt"
 
 
 @one_line_errors
@@ -78,6 +79,9 @@ def _place(db: str | None, day: str) -> Path:
             raise SettingsError("`--db`: the demo makes a SQLite file")
         if path.exists():
             raise SettingsError(f"`--db {path}` exists: the demo makes a new file, name another")
+        if (path.parent / HALT).exists():
+            # Flags hold for every database of their directory: the demo's kill would halt what trades beside it.
+            raise SettingsError(f"`--db {path}`: another database halts in that directory, name one of the demo's own")
         return path
     directory = Path.cwd() / DIRECTORY / day
     if directory.exists():

@@ -35,6 +35,7 @@ Exit status: 0 halted; 4 NOT halted; 5 halted on this host, the database was not
 
 PLANS = ("halt", "cancel", "flatten", "broker")
 VALUED = ("--by", "--reason", "--plan", "--db")
+OPTIONS = (*VALUED, "--all", "--no-wait", "--json")
 FOLLOW_S_MAX = 20.0
 
 
@@ -59,9 +60,10 @@ def parse(words: list[str]) -> Arguments:
         word = words[place]
         name, equals, value = word.partition("=")
         if name in VALUED:
-            if not equals:
-                following = next(rest, None)
-                value = words[following] if following is not None else ""
+            follows = words[place + 1] if place + 1 < len(words) else ""
+            if not equals and follows.partition("=")[0] not in OPTIONS:
+                value = follows
+                next(rest, None)
             made.values[name] = value if name == "--db" else _readable(value)
         elif word in ("-h", "--help"):
             made.help = True
@@ -103,9 +105,9 @@ def main(words: list[str]) -> int:
     by, reason = given.values.get("--by", ""), given.values.get("--reason", "")
     try:
         url = database_url(given.values.get("--db"))
-    except Exception:  # a malformed URL must not cost the kill: the host's own flag halts
-        url = database_url(None)
-        given.notes.append("`--db` could not be read: the default database is halted")
+    except Exception as e:  # no home, no default: what was named is tried all the same
+        url = given.values.get("--db") or ""
+        given.notes.append(f"the default database could not be found: {e}")
     try:
         raised = killswitch.raise_flags(url, given.account, by=by or _user(), reason=reason, plan=plan)
     except Exception as e:  # whatever broke, the database may still take the row

@@ -18,6 +18,9 @@ def main() -> None:
         from riskguard.cli.kill import main as kill
 
         sys.exit(kill(sys.argv[2:]))
+    if not all(map(_is_text, sys.argv)):
+        print("riskguard: the words of this command hold bytes that are no text: type them again", file=sys.stderr)
+        sys.exit(2)
     try:
         from riskguard.cli.app import app
 
@@ -38,3 +41,8 @@ def main() -> None:
         )
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_text(word: str) -> bool:
+    """Say whether the database and the terminal can keep *word*: a command line may hold any bytes."""
+    return word.isascii() or not any("\ud800" <= character <= "\udfff" for character in word)

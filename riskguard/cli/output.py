@@ -88,6 +88,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             if kwargs.get("as_json"):
                 document({"error": type(e).__name__, "message": str(e)})
             fail(str(e), status_of(e))
+        except BrokenPipeError:
+            raise  # whoever read us is gone: `main` leaves without a word
         except (OSError, MemoryError) as e:
             fail(f"{type(e).__name__}: {e}", ERROR)
 

@@ -8,15 +8,14 @@ transaction opens it and put back only once that transaction stands.
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass, field
 
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import UnknownAccountError
 from riskguard.services import latch
-from riskguard.store import books, controls, journal, loader, permits, violations
+from riskguard.store import books, loader, permits, violations
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, Session, Store
+from riskguard.store.session import ACCOUNTS, Session, Store
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class Kept:
         self.settled_flags.clear()  # whatever changed may have been a release: look at the flags again
         group = loader.group_of(session, name) or ""
         writes = permits.expire(session, name, now_us) > 0
-        writes |= self._adopt_sql(session, name, group, now_us)
+        writes |= latch.adopt_sql(session, name, group, now_us)
         writes |= self._book_loose_trades(session, name, now_us)
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us)
@@ -75,29 +74,6 @@ class Kept:
         loaded.writes = writes
         loaded.key = loader.cache_key(session, name, group, self.store.opened, now_us)
         return loaded
-
-    def _adopt_sql(self, session: Session, name: str, group: str, now_us: int) -> bool:
-        """Journal what plain SQL changed; a kill written that way gets its epoch, void permits and kill run."""
-        changes = controls.open_changes(session, name, group)
-        if not changes:
-            return False
-        owners = dict.fromkeys(change[1] for change in changes)
-        said = [{"what": what, "id": row_id, "old": old, "new": new} for _i, _o, what, row_id, _t, old, new in changes]
-        journal.append(session, name, "ADOPTED", {"changes": said}, now_us)
-        if any(change[4] == "KILL_SWITCH" for change in changes):
-            causes = controls.kill_causes(session, name, group)
-            for cause in causes[:1]:
-                kill_id = f"sql-{changes[-1][0]}-{secrets.token_hex(4)}"
-                session.run(
-                    latch.ADD_RUN, kill_id=kill_id, account=name, scope=cause.scope, kill_plan="cancel", state="OPEN", cause="SQL",
-                    by_whom=cause.by, reason=cause.detail, started_at_us=now_us,
-                    deadline_us=now_us + latch.KILL_RUN_LIFE_US,
-                )  # fmt: skip
-                permits.void_increasing(session, name, now_us, "killed by SQL")
-                session.run(BUMP_EPOCH, of_account=name)
-        for owner in owners:
-            controls.adopt_changes(session, owner)
-        return True
 
     def _book_loose_trades(self, session: Session, name: str, now_us: int) -> bool:
         """Fills another program stored count in the book from this transaction on."""

@@ -107,6 +107,7 @@ class KillRunner:
             date = loader.session_date(now_us)
             session.read_heads(self.account)
             take_over(session, self.account, date, seen, now_us, "kill-run")
+            permits.expire(session, self.account, now_us)
             permits.void_increasing(session, self.account, now_us, "killed")
             count, youngest_us = runs.in_doubt(session, self.account)
             session.read_heads(self.account)
@@ -115,8 +116,10 @@ class KillRunner:
         return account, f"{count} sent orders without an answer" if fresh_doubt else ""
 
     def _cancel(self, run: KillRun, account: Account, seen: Seen, doubt: str) -> None:
-        """Cancel what adds risk; protective and other reducing orders stay."""
-        adding = [order for order in seen.orders or () if order.is_live and not _reduces(order, account)]
+        """Cancel what adds risk; protective and other reducing orders stay, and what only may reduce waits."""
+        adding, unsure = _judged(seen, account)
+        if unsure:
+            doubt = f"{len(unsure)} orders the position list has not caught up with" + (f", {doubt}" if doubt else "")
         if not adding and not doubt:
             self._clean(
                 run, "FLATTEN" if "FLATTEN" in STEPS_OF[run.kill_plan] else "VERIFY", "nothing that adds risk rests"
@@ -149,7 +152,7 @@ class KillRunner:
             quantity = abs(line.near) - (line.selling if line.near > 0 else line.buying)
             if quantity > 0:
                 self._exit(run, key, line, quantity)
-            elif any(each.protective for each in line.working.values()):
+            elif line.near and any(each.protective for each in line.working.values()):
                 self._make_room(run, line, seen)
             del instrument
         self._late(run, f"{len(left)} positions to close")
@@ -188,9 +191,10 @@ class KillRunner:
 
     def _verify(self, run: KillRun, account: Account, seen: Seen) -> None:
         """Look again: flat where the plan covers, nothing pending that adds risk, twice."""
-        adding = [order for order in seen.orders or () if order.is_live and not _reduces(order, account)]
-        if adding:
-            self._move(run, state="OPEN", step="CANCEL", detail=f"{len(adding)} orders appeared that add risk")
+        adding, unsure = _judged(seen, account)
+        if adding or unsure:
+            said = f"{len(adding) + len(unsure)} orders appeared that may add risk"
+            self._move(run, state="OPEN", step="CANCEL", detail=said)
             return
         left = list(covered(account)) if "FLATTEN" in STEPS_OF[run.kill_plan] else []
         if left:
@@ -257,29 +261,44 @@ class KillRunner:
             return False
 
 
-def _reduces(order: SeenOrder, account: Account) -> bool:
-    """Say whether a resting order can only take a position away."""
+def _judged(seen: Seen, account: Account) -> tuple[list[SeenOrder], list[SeenOrder]]:
+    """Return the live orders that add risk, and those that reduce only if our own fills are right."""
+    live = [order for order in seen.orders or () if order.is_live]
+    adding = [order for order in live if _reduces(order, account) is False]
+    return adding, [order for order in live if _reduces(order, account) is None]
+
+
+def _reduces(order: SeenOrder, account: Account) -> bool | None:
+    """
+    Say whether a resting order can only take a position away.
+
+    None while the broker's list lags behind our fills and only one of the two says so: cancelling the stop of a
+    position just opened would leave it naked.
+    """
     line = account.positions.get((order.exchange_segment, order.security_id), {}).get(order.product)
     if line is None:
         return False
     if order.product == "CNC" and order.side == "SELL":
         return order.remaining <= line.sellable()
-    held = line.near if order.side == "SELL" else -line.near
-    return 0 < order.remaining <= held
+    near, far = (line.near, line.up) if order.side == "SELL" else (-line.near, -line.down)
+    if 0 < order.remaining <= near:
+        return True
+    return None if not line.settled and 0 < order.remaining <= far else False
 
 
 def covered(account: Account) -> list[tuple[Instrument | None, tuple[str, str], Line]]:
     """
     Return the lines a flatten closes, in its order: short options, futures, long options, intraday shares.
 
-    INTRADAY anywhere and derivatives opened today; what was carried in is kept.
+    INTRADAY anywhere and derivatives opened today; what was carried in is kept. A line is closed only when our
+    fills and the broker's list both say so: the list lags, and "flat" must be true.
     """
     found = []
     for key, lines in account.positions.items():
         instrument = account.instruments.get(key)
         for line in lines.values():
             opened_today = line.product == "INTRADAY" or (key[0].endswith("_FNO") and line.start == 0)
-            if line.near and opened_today:
+            if (line.up or line.down) and opened_today:
                 found.append((instrument, key, line))
     return sorted(found, key=lambda each: (_turn(each[0], each[2]), each[1]))
 

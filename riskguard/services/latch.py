@@ -8,6 +8,7 @@ names is removed; whatever disagrees, the safer one wins.
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
-from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
+from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
 from riskguard.store.statements import insert_into, param, prepare
 from riskguard.store.tables.runs import kill_runs
 
@@ -104,6 +105,39 @@ def adopt_flags(store: Store, session: Session, names: tuple[str, ...], now_us: 
         )  # fmt: skip
         wrote = True
     return wrote, frozenset(halt.parse_flag(name)[1] for name in names) & released
+
+
+def adopt_sql(session: Session, name: str, group: str, now_us: int) -> bool:
+    """
+    Journal what plain SQL changed; a kill written that way gets its epoch, void permits and kill runs.
+
+    Returns False when there was nothing to adopt.
+    """
+    changes = controls.open_changes(session, name, group)
+    if not changes:
+        return False
+    said = [{"what": what, "id": row_id, "old": old, "new": new} for _i, _o, what, row_id, _t, old, new in changes]
+    journal.append(session, name, "ADOPTED", {"changes": said}, now_us)
+    killed = {change[1] for change in changes if change[4] == "KILL_SWITCH"}
+    for cause in controls.kill_causes(session, name, group) if killed else ():
+        if cause.scope.removeprefix("ACCOUNT:") in killed:
+            _follow_sql(session, name, cause, f"sql-{changes[-1][0]}-{secrets.token_hex(4)}", now_us)
+    for owner in dict.fromkeys(change[1] for change in changes):
+        controls.adopt_changes(session, owner)
+    return True
+
+
+def _follow_sql(session: Session, name: str, cause: Cause, kill_id: str, now_us: int) -> None:
+    """Open the runs of a kill that is a row already, for every account it halts: nobody else will."""
+    group = cause.scope.removeprefix("GROUP:") if cause.scope.startswith("GROUP:") else None
+    for account, _role, group_name, _broker in session.rows(ACCOUNTS):
+        if account == name or cause.scope == GLOBAL or group_name == group:
+            session.run(
+                ADD_RUN, kill_id=kill_id, account=account, scope=cause.scope, kill_plan="cancel", state="OPEN", cause="SQL",
+                by_whom=cause.by, reason=cause.detail, started_at_us=now_us, deadline_us=now_us + KILL_RUN_LIFE_US,
+            )  # fmt: skip
+            permits.void_increasing(session, account, now_us, "killed by SQL")
+            session.run(BUMP_EPOCH, of_account=account)
 
 
 def _flag_text(directories: tuple[Path, ...], name: str) -> dict[str, str]:

@@ -8,12 +8,12 @@ import datetime as dt
 import logging
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from riskguard import data
 from riskguard.core.account import Account
-from riskguard.core.assess import Action, Finding, assess
+from riskguard.core.assess import Action, Finding, LossWatch, assess
 from riskguard.core.calendar import ist_us
 from riskguard.core.charges import ChargeFill, ChargeTable, ChargeTableError, ChargeUnknownError
 from riskguard.core.pnl import DayPnl, day_pnl
@@ -21,12 +21,12 @@ from riskguard.core.quote import Quote
 from riskguard.core.seen import Seen, SeenTrade
 from riskguard.core.state import Cause, TradingState
 from riskguard.ports import Alerts, Broker, Marks
-from riskguard.services import killswitch
+from riskguard.services import killswitch, latch
 from riskguard.services.guard import RiskGuard
 from riskguard.services.killrun import KillRunner
 from riskguard.services.look import look
 from riskguard.services.reconciler import end_earlier_day, take_over
-from riskguard.store import books, controls, journal, loader, permits, runs, violations
+from riskguard.store import books, controls, halt, journal, loader, permits, runs, violations
 from riskguard.store.session import Session, StoreBusyError
 
 log = logging.getLogger("riskguard")
@@ -92,11 +92,13 @@ class Sweeper:
             self.alerts.tell(self.account, finding.severity, finding.message)
         for action in actions:
             if action.kill:
-                report.killed = True
-                killswitch.engage(
+                outcome = killswitch.engage(
                     store, self.account, by="sweep", reason=action.finding.message, plan=action.limit.plan,
                     cause="DAILY_LOSS", clock=clock,
                 )  # fmt: skip
+                report.killed |= outcome.halted
+                if outcome.exit_status != killswitch.HALTED:
+                    self.alerts.tell(self.account, "critical", outcome.report())
         self._follow_kills()
         return report
 
@@ -113,6 +115,7 @@ class Sweeper:
             now_us = guard.clock.now_us()
             date = loader.session_date(now_us)
             session.read_heads(self.account)
+            released, generation = self._adopt_kills(session, now_us)
             roll_over(session, self.account, date, seen, now_us)
             end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
             if seen is not None:
@@ -122,11 +125,12 @@ class Sweeper:
             for path in spool:
                 violations.adopt(session, path, now_us)
             session.read_heads(self.account)
-            account = loader.load(session, self.account, loader.group_of(session, self.account) or "", now_us).account
+            group = loader.group_of(session, self.account) or ""
+            account = loader.load(session, self.account, group, now_us, whole_day=True).account
             quotes = self._quotes(session, account)
             pnl = self._measure(session, account, quotes, date, now_us)
             before = runs.watches(session, self.account, date)
-            judged = assess(account, pnl, before, now_us)
+            judged = assess(account, pnl, _not_yet_done(before, account), now_us)
             if seen is not None and seen.failures:
                 judged.findings.append(Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures)))
             runs.save_reading(session, self.account, date, pnl, now_us)
@@ -135,10 +139,29 @@ class Sweeper:
                 self._write(session, account, action, now_us)
             said = [[each.code, each.severity, each.message] for each in judged.findings]
             runs.finish_slot(session, self.account, KIND, slot, said, now_us)
+        if generation is not None:
+            latch.after_commit(guard.store, generation)
+        if released:
+            halt.lower_flags(guard.store.directories, released)
         for path in spool:  # their rows are committed; one left behind by a crash is recognised by its digest
             path.unlink(missing_ok=True)
         failures = seen.failures if seen is not None else ()
         return SweepReport(self.account, slot, pnl, judged.findings, failures), judged.actions
+
+    def _adopt_kills(self, session: Session, now_us: int) -> tuple[frozenset[str], int | None]:
+        """
+        Take over kills that reached only a flag file, or only a row by SQL, when no check comes to do it.
+
+        Returns the kills whose flags are left over from a release, and the generation to write: both are for
+        after the commit.
+        """
+        guard = self.guard
+        flags = latch.look(guard.halt_directories, self.account, now_us)
+        wrote, released = latch.adopt_flags(guard.store, session, flags.names, now_us)
+        generation = controls.advance_generation(session) if wrote else None
+        latch.adopt_sql(session, self.account, loader.group_of(session, self.account) or "", now_us)
+        session.read_heads(self.account)
+        return released, generation
 
     def _quotes(self, session: Session, account: Account) -> dict[tuple[str, str], Quote]:
         """
@@ -184,6 +207,24 @@ class Sweeper:
             controls.raise_cause(session, self.account, cause)
             if action.state >= TradingState.REDUCE_ONLY:
                 permits.void_increasing(session, self.account, now_us, finding.message)
+
+
+def _not_yet_done(watches: dict[str, LossWatch], account: Account) -> dict[str, LossWatch]:
+    """
+    Return the watches with a trip that halted nobody taken back: whoever judged it died before the kill.
+
+    A release takes a trip back by itself, so a tripped limit whose account is not halted was never carried out.
+    """
+    if account.state is TradingState.HALTED:
+        return watches
+    halting = {
+        limit.id
+        for limit in account.limits.of("daily_loss")
+        if limit.mode == "enforce" and limit.on_breach in ("halt", "kill")
+    }
+    return {
+        limit_id: replace(watch, tripped=False) if limit_id in halting else watch for limit_id, watch in watches.items()
+    }
 
 
 def roll_over(session: Session, account: str, date: str, seen: Seen | None, now_us: int) -> bool:

@@ -31,6 +31,13 @@ LINES = prepare(
         _b.account == param("account"), _b.session_date == param("session_date")
     )
 )
+# A line that is flat again matters to the day's P&L alone: checks leave it where it is.
+OPEN_LINES = prepare(
+    sa.select(*(_b[name] for name in LINE_COLUMNS)).where(
+        _b.account == param("account"), _b.session_date == param("session_date"),
+        _b.start_quantity + _b.filled_quantity != fixed(0),
+    )
+)  # fmt: skip
 ADD_LINE = insert_into(
     day_books, "account", "session_date", "exchange_segment", "security_id", "product", "start_quantity",
     "previous_close_e4", ignore=True,
@@ -78,17 +85,14 @@ SNAPSHOT_POSITIONS = prepare(
         _po.snapshot_id == param("snapshot_id")
     )
 )
-# A version 3 writer leaves no header: newer rows of its are evidence of a position, never of flat.
-_newest = positions.alias("newest")
+# A version 3 writer leaves no header: its rows are evidence of a position, never of flat, so those of 0 say nothing.
 LOOSE_POSITIONS = prepare(
     sa.select(_po.exchange_segment, _po.security_id, _po.product, _po.net_qty, _po.snapshot_ts)
     .where(
-        _po.snapshot_id == fixed(0), _po.account_type == param("account"),
-        _po.snapshot_ts == sa.select(sa.func.max(_newest.c.snapshot_ts)).where(
-            _newest.c.snapshot_id == fixed(0), _newest.c.account_type == param("account")
-        ).scalar_subquery(),
+        _po.snapshot_id == fixed(0), _po.account_type == param("account"), _po.net_qty != fixed(0),
         _po.snapshot_ts >= param("since_s"),
     )
+    .order_by(_po.snapshot_ts)
 )  # fmt: skip
 ADD_POSITION = insert_into(
     positions, "snapshot_ts", "account_type", "security_id", "exchange_segment", "product", "net_qty", "close_price",

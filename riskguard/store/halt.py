@@ -56,12 +56,17 @@ def flag_name(scope: str, kill_id: str) -> str:
 
 
 def parse_flag(name: str) -> tuple[str, str]:
-    """Return (scope, kill id) of a file name; what cannot be read is GLOBAL, the safe reading."""
+    """
+    Return (scope, kill id) of a file name; what cannot be read is GLOBAL, the safe reading.
+
+    The id is fit for a database and a list with blanks whatever the file is called; ours come back as they are.
+    """
     encoded, separator, kill_id = name.rpartition(SEPARATOR)
     scope = unquote(encoded)
-    if not separator or not (scope == GLOBAL or (scope.startswith("ACCOUNT:") and len(scope) > len("ACCOUNT:"))):
-        return GLOBAL, kill_id or name
-    return scope, kill_id
+    readable = scope == GLOBAL or (scope.startswith("ACCOUNT:") and len(scope) > len("ACCOUNT:"))
+    if not (separator and kill_id and readable):
+        scope, kill_id = GLOBAL, kill_id or name
+    return scope, quote(kill_id, errors="surrogateescape")
 
 
 def raise_flag(directories: tuple[Path, ...], scope: str, kill_id: str, text: str) -> list[Path]:

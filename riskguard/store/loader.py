@@ -127,8 +127,10 @@ def group_of(session: Session, account: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def load(session: Session, name: str, group: str, now_us: int) -> Loaded:
-    """Read the whole account."""
+def load(session: Session, name: str, group: str, now_us: int, *, whole_day: bool = False) -> Loaded:
+    """
+    Read the account; with *whole_day* also the lines that are flat again, which only the day's P&L needs.
+    """
     date = session_date(now_us)
     account = Account(name, date, limits=controls.limits(session, name, group))
     loaded = Loaded(account, group)
@@ -137,7 +139,7 @@ def load(session: Session, name: str, group: str, now_us: int) -> Loaded:
         *controls.standing_causes(session, name, group),
     )
     account.settle_state()
-    _read_positions(session, account, now_us)
+    _read_positions(session, account, now_us, whole_day)
     live = permits.live(session, name)
     _read_working(session, account, live)
     for row in live:
@@ -154,11 +156,12 @@ def load(session: Session, name: str, group: str, now_us: int) -> Loaded:
     return loaded
 
 
-def _read_positions(session: Session, account: Account, now_us: int) -> None:
+def _read_positions(session: Session, account: Account, now_us: int, whole_day: bool) -> None:
     """B from the day's book; S from the last complete list, and from newer loose rows of version 3 writers."""
     header = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="positions")
     account.position_seen_us = None if header is None else header[1]
-    for row in session.rows(books.LINES, account=account.name, session_date=account.session_date):
+    wanted = books.LINES if whole_day else books.OPEN_LINES
+    for row in session.rows(wanted, account=account.name, session_date=account.session_date):
         segment, security, product, start, close_e4, filled, buy_e4, sell_e4, last_us, _bought, _sold = row
         line = account.line((segment, security), product)
         line.start, line.filled, line.previous_close_e4 = start, filled, close_e4

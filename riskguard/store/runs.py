@@ -94,6 +94,15 @@ MOVE_RUN = prepare(
         ended_at_us=param("ended_us"), lease_until_us=param("until_us"),
     )
 )  # fmt: skip
+# The token moves too: whoever is in the middle of a round writes nothing more and sends nothing more.
+END_KILL = prepare(
+    sa.update(kill_runs)
+    .where(_k.kill_id == param("of_kill"), sa.text("state <> 'DONE'"))
+    .values(
+        state=fixed("DONE"), step=fixed("WATCH"), detail=param("said"), ended_at_us=param("now_us"),
+        lease_until_us=sa.null(), token=_k.token + 1,
+    )
+)  # fmt: skip
 _t = kill_steps.c
 INTEND = insert_into(
     kill_steps, "run_id", "step", "round", "target", "state", "client_order_id", "detail", "at_us", ignore=True
@@ -241,10 +250,19 @@ def move_run(
     return moved == 1
 
 
+def end_kills(session: Session, kill_ids: tuple[str, ...], said: str, now_us: int) -> None:
+    """End what follows these kills: they are released, and what is allowed again must not be cancelled."""
+    for kill_id in kill_ids:
+        session.run(END_KILL, of_kill=kill_id, said=said[:500], now_us=now_us)
+
+
 def intend(
     session: Session, run: KillRun, step: str, round_: int, target: str, client_order_id: str, detail: str, now_us: int
 ) -> int | None:
-    """Write the intent of one broker write; None when this very step was begun before."""
+    """Write the intent of one broker write; None when this step was begun before, or the run has another holder."""
+    row = session.row(RUN, run_id=run.id)
+    if row is None or KillRun(*row).token != run.token:
+        return None
     cursor = session.run(
         INTEND, run_id=run.id, step=step, round=round_, target=target, state="INTENDED", client_order_id=client_order_id,
         detail=detail, at_us=now_us,

@@ -199,21 +199,21 @@ class Store:
         try:
             try:
                 connection = self._connection(durable)
-                if connection.in_transaction:
-                    raise StoreUnavailableError("a session is already open in this thread")
-                waited = self._begin(connection, gated, insist, wait)
             except sqlite3.Error as e:
                 raise self._classified(e) from None
-            session = Session(self, connection, durable, waited)
+            if connection.in_transaction:
+                raise StoreUnavailableError("a session is already open in this thread")
             try:
+                # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock for ever.
+                session = Session(self, connection, durable, self._begin(connection, gated, insist, wait))
                 yield session
+                self._commit(connection)
             except sqlite3.Error as e:
                 self._roll_back(connection)
                 raise self._classified(e) from None
             except BaseException:
                 self._roll_back(connection)
                 raise
-            self._commit(connection)
         finally:
             self._lock.release()
 

@@ -135,11 +135,18 @@ class FileWatch:
             except OSError:
                 found.append(None)
             else:
+                if not found and not status.st_size:
+                    # Emptied in place: pages in our memory would go on answering for a file that is lost.
+                    raise DatabaseMissingError(f"`{name}` was emptied: a halt may have been lost with it; restore it")
                 found.append((status.st_dev, status.st_ino))
         return tuple(found)
 
     def is_same(self) -> bool:
-        """Say whether database, WAL and shared memory are still the files that were opened."""
+        """
+        Say whether database, WAL and shared memory are still the files that were opened.
+
+        Raises DatabaseMissingError when the database was emptied in place.
+        """
         return self._look() == self._seen
 
     @property

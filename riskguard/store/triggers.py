@@ -57,8 +57,12 @@ def sqlite_triggers() -> list[str]:
     made += _snapshot_rows_bump()
     for declared in (orders, trades, instruments):
         made.append(_keeps_ours(declared))
-    made += _append_only("decisions")
-    made += _append_only("limit_sets")
+    mine = "was.account = NEW.account AND "
+    made += _append_only(
+        "decisions", f"{mine}was.sequence = NEW.sequence", f"{mine}was.client_order_id = NEW.client_order_id"
+    )
+    # Keeping a set that is kept already says the same again, and is no change.
+    made += _append_only("limit_sets", "was.digest = NEW.digest AND was.body IS NOT NEW.body")
     made += _control_triggers()
     return made
 
@@ -103,12 +107,19 @@ def _keeps_ours(declared: sa.Table) -> str:
     )
 
 
-def _append_only(table: str) -> list[str]:
-    return [
-        f"CREATE TRIGGER {table}_{event.lower()}_refused BEFORE {event} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: it is the evidence'); END"
+def _append_only(table: str, *in_place_of: str) -> list[str]:
+    """A REPLACE deletes without asking a DELETE trigger, so what it would take the place of is looked at first."""
+    says = f"SELECT RAISE(ABORT, '{table} is append-only: it is the evidence')"
+    made = [
+        f"CREATE TRIGGER {table}_{event.lower()}_refused BEFORE {event} ON {table} BEGIN {says}; END"
         for event in ("UPDATE", "DELETE")
     ]
+    made.append(
+        f"CREATE TRIGGER {table}_replace_refused BEFORE INSERT ON {table} "
+        # One EXISTS each: joined by OR they would scan what a key finds at once.
+        f"WHEN {' OR '.join(f'EXISTS (SELECT 1 FROM {table} was WHERE {each})' for each in in_place_of)} BEGIN {says}; END"
+    )
+    return made
 
 
 def _control_triggers() -> list[str]:

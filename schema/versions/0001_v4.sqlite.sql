@@ -950,6 +950,24 @@ CREATE INDEX idx_postback_events_processed ON postback_events (is_processed, rec
 
 CREATE UNIQUE INDEX uq_postback_events_digest ON postback_events (digest) WHERE digest IS NOT NULL;
 
+CREATE TABLE quarantine (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    source_table TEXT NOT NULL,
+    source_version INTEGER NOT NULL,
+    source_rowid INTEGER,
+    reason TEXT NOT NULL,
+    raw TEXT NOT NULL,
+    in_table INTEGER DEFAULT 0 NOT NULL,
+    at_us INTEGER NOT NULL,
+    CONSTRAINT ck_quarantine_source_table CHECK (trim(source_table) != ''),
+    CONSTRAINT ck_quarantine_source_version CHECK (typeof(source_version) IN ('integer', 'null') AND source_version >= 1),
+    CONSTRAINT ck_quarantine_source_rowid CHECK (typeof(source_rowid) IN ('integer', 'null')),
+    CONSTRAINT ck_quarantine_reason CHECK (trim(reason) != ''),
+    CONSTRAINT ck_quarantine_in_table CHECK (typeof(in_table) IN ('integer', 'null') AND in_table IN (0, 1)),
+    CONSTRAINT ck_quarantine_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
+)
+ STRICT;
+
 CREATE TABLE rate_limit_tracking (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     account_type TEXT NOT NULL,
@@ -1386,9 +1404,13 @@ CREATE TRIGGER decisions_update_refused BEFORE UPDATE ON decisions BEGIN SELECT 
 
 CREATE TRIGGER decisions_delete_refused BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions is append-only: it is the evidence'); END;
 
+CREATE TRIGGER decisions_replace_refused BEFORE INSERT ON decisions WHEN EXISTS (SELECT 1 FROM decisions was WHERE was.account = NEW.account AND was.sequence = NEW.sequence) OR EXISTS (SELECT 1 FROM decisions was WHERE was.account = NEW.account AND was.client_order_id = NEW.client_order_id) BEGIN SELECT RAISE(ABORT, 'decisions is append-only: it is the evidence'); END;
+
 CREATE TRIGGER limit_sets_update_refused BEFORE UPDATE ON limit_sets BEGIN SELECT RAISE(ABORT, 'limit_sets is append-only: it is the evidence'); END;
 
 CREATE TRIGGER limit_sets_delete_refused BEFORE DELETE ON limit_sets BEGIN SELECT RAISE(ABORT, 'limit_sets is append-only: it is the evidence'); END;
+
+CREATE TRIGGER limit_sets_replace_refused BEFORE INSERT ON limit_sets WHEN EXISTS (SELECT 1 FROM limit_sets was WHERE was.digest = NEW.digest AND was.body IS NOT NEW.body) BEGIN SELECT RAISE(ABORT, 'limit_sets is append-only: it is the evidence'); END;
 
 CREATE TRIGGER traders_control_latch_holds BEFORE UPDATE ON traders_control WHEN (OLD.is_active = 1 AND OLD.control_type = 'KILL_SWITCH' AND upper(coalesce(OLD.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NOT (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND upper(coalesce(NEW.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NEW.account_type = OLD.account_type)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account_type, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'the kill switch is released with `riskguard release`, not with SQL'); END;
 

@@ -274,6 +274,12 @@ import riskguard.services.guard, riskguard.services.wiring, riskguard.store.load
 from riskguard import Order, RiskGuard
 url, kills = sys.argv[1], int(sys.argv[2])
 chance = random.Random(4)
+warm = RiskGuard.open(url, sweep=False, deadline_ms=5000)  # statements are compiled once, here
+warm.check(Order(account="leader", client_order_id="warm", exchange_segment="NSE_EQ", security_id="1333", side="BUY",
+    product="INTRADAY", order_type="LIMIT", quantity=100000, price="100.00"))
+warm.place(Order(account="leader", client_order_id="warm2", exchange_segment="NSE_EQ", security_id="1333", side="BUY",
+    product="INTRADAY", order_type="LIMIT", quantity=1, price="100.00"), lambda approved: "W1")
+warm.close()
 BODY = r'''"""
     + DYING
     + """'''
@@ -290,10 +296,11 @@ for number in range(kills):
     os.close(write)
     with os.fdopen(read) as said:
         assert said.readline() == "ready\\n"
-        time.sleep(chance.uniform(0.01, 0.06))
+        first = said.readline()  # it works, and dies at a random moment of its work
+        time.sleep(chance.uniform(0.0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        for line in said:
+        for line in (first, *said):
             if line.endswith("\\n"):
                 sys.stdout.write(line)
     sys.stdout.flush()

@@ -106,6 +106,16 @@ class Heard:
         self.said.append((account, severity, message))
 
 
+class Past:
+    """An order somebody sends past riskguard: from the broker's app, or another program."""
+
+    def __init__(self, order: Order, correlation_id: str) -> None:
+        self.order, self.correlation_id = order, correlation_id
+
+    def begin(self) -> None:
+        """Nobody asked, so there is nothing to hold back."""
+
+
 @dataclass
 class Desk:
     """See the module. `sweep` moves the clock on by an interval, as the world would."""
@@ -196,6 +206,10 @@ class Desk:
         decision = self.guard.place(order, self.broker.place, **how)
         assert decision.approved, decision.explain()
         return decision
+
+    def past(self, order: Order, broker: PaperBroker | None = None) -> str:
+        """Send *order* past riskguard; returns the broker's order id."""
+        return (broker or self.broker).place(Past(order, f"app-{order.client_order_id}"))
 
     def hold(self, quantity: int, price: str = "100", instrument: Instrument = SHARE, **changes: Any) -> None:
         """Come to hold *quantity* (short when negative): order, fill, and a settled list."""

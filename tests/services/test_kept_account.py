@@ -1,0 +1,254 @@
+"""
+The account a guard keeps between checks is the account the database would give it.
+
+A check costs microseconds because nothing is read again while no head moved: what this process committed is folded into
+what it keeps. Whatever sequence of checks, sends and answers went by, both must be the same, or a limit would be judged
+on a book that is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from riskguard.core.account import Account, TimeLog
+from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, PermitError
+from riskguard.services.guard import RiskGuard
+from riskguard.store import loader
+from tests.services.desk import ACCOUNT, FUTURE, SHARE, Clock, Desk, copy, rulebook
+
+TIGHT = rulebook(
+    net_position='check = "net_position"\nposition_max = "60"\nunit = "units"',
+    order_rate=(
+        'check = "order_rate"\nwindows = [{ messages_max = 8, reserve = 1, per_s = 1 }, '
+        "{ messages_max = 30, reserve = 1, per_s = 60 }]"
+    ),
+    attempt_rate='check = "attempt_rate"\nattempts_max = 18\nper_s = 60',
+    duplicate_order='check = "duplicate_order"\nwithin_s = 2',
+)
+SENT_WINDOWS_US, ATTEMPTS_WINDOW_US, SAME_WINDOW_US = (1_000_000, 60_000_000), 60_000_000, 2_000_000
+"""As far back as the limits above look: further back nothing needs to be kept, and nothing is compared."""
+
+
+def times(log: TimeLog, at_us: int) -> list[int]:
+    return [log.count(at_us, window_us) for window_us in SENT_WINDOWS_US]
+
+
+def plain(account: Account, at_us: int) -> dict[str, Any]:
+    """Return everything the checks may read, as values that can be compared."""
+    lines = {}
+    for key, products in account.positions.items():
+        for product, line in products.items():
+            if line.working or line.start or line.filled or line.seen:
+                lines[(key, product)] = (
+                    line.start, line.filled, line.seen, line.up, line.down, line.near, line.buying, line.selling,
+                    line.settled, line.buy_value_e4, line.sell_value_e4,
+                    sorted(
+                        (w.key, w.sign, w.remaining, w.reducing, w.protective, w.exit_group, w.order_id)
+                        for w in line.working.values()
+                    ),
+                )  # fmt: skip
+    return {
+        "lines": lines,
+        "causes": sorted((c.scope, c.state, c.code, c.detail) for c in account.causes),
+        "state": account.state,
+        "limits": account.limits.digest,
+        "seen": account.position_seen_us,
+        "sweep": (account.sweep_at_us, account.sweep_interval_us),
+        "pnl": account.pnl,
+        "equity": account.opening_equity_e4,
+        "date": account.session_date,
+        "sent": times(account.sent, at_us),
+        "granted": account.granted,
+        "same": {key: at for key, at in account.same.items() if at > at_us - SAME_WINDOW_US},
+        "unanswered": {key: dict(value) for key, value in account.unanswered.items() if value},
+        "exits": {key: value for key, value in account.reducing_live.items() if value},
+        "attempts": {
+            name: count for name, log in account.attempts.items() if (count := log.count(at_us, ATTEMPTS_WINDOW_US))
+        },
+    }
+
+
+def compare(guard: RiskGuard, at_us: int) -> bool:
+    """Hold what *guard* keeps against what the database says; False when it keeps nothing it would use."""
+    kept = guard.kept.loaded.get(ACCOUNT)
+    with guard.store.session(durable=False) as session:
+        session.read_heads(ACCOUNT)
+        is_due = kept is not None and kept.next_expiry_us is not None and kept.next_expiry_us <= at_us
+        if kept is None or is_due or kept.key != loader.cache_key(session, ACCOUNT, "", guard.store.opened, at_us):
+            guard.store.roll_back(session)
+            return False
+        fresh = loader.load(session, ACCOUNT, "", at_us).account
+        guard.store.roll_back(session)
+    expected, found = plain(fresh, at_us), plain(kept.account, at_us)
+    for (_account, strategy, _violation), repeats in guard.kept.repeats.counts.items():
+        expected["attempts"][strategy] = expected["attempts"].get(strategy, 0) + repeats  # not on disk yet
+    assert found == expected
+    return True
+
+
+# -- the sequences --------------------------------------------------------------------------------------------------
+
+ANSWERS: dict[str, Any] = {
+    "ack": lambda order: f"B-{order.client_order_id}",
+    "refuse": BrokerRefusedError("no"),
+    "gone": BrokerUnavailableError("never left"),
+    "silent": BrokerUnconfirmedError("no answer"),
+    "broken": RuntimeError("the adapter broke"),
+    "no id": None,
+}
+
+CHECKS = st.tuples(
+    st.just("check"),
+    st.sampled_from(["BUY", "SELL"]),
+    st.sampled_from([5, 25, 50]),
+    st.sampled_from([SHARE, FUTURE]),
+    st.sampled_from(["INTRADAY", "MARGIN"]),
+    st.sampled_from(["", "a"]),
+    st.booleans(),  # by another process
+)
+STEPS = st.lists(
+    st.one_of(
+        CHECKS,
+        CHECKS,
+        st.tuples(st.just("send"), st.integers(0, 5), st.sampled_from(sorted(ANSWERS))),
+        st.tuples(st.just("market"), st.integers(0, 5)),
+        st.tuples(st.just("release"), st.integers(0, 5)),
+        st.tuples(st.just("again"), st.integers(0, 5), st.booleans()),
+        st.tuples(st.just("wait"), st.sampled_from([0.1, 0.9, 1.1, 4.0, 11.0])),
+        st.tuples(st.just("sweep")),
+        st.tuples(st.just("flush")),
+        st.tuples(st.just("tighten")),
+        st.tuples(st.just("kill")),
+    ),
+    max_size=25,
+)
+
+
+class Sequence:
+    """Plays steps on a desk and counts how often there was something to compare."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.other = desk.another_guard()
+        self.permits: list[Any] = []
+        self.orders: list[Any] = []
+        self.compared = 0
+
+    def step(self, step: tuple[Any, ...]) -> None:
+        getattr(self, step[0])(*step[1:])
+        at_us = self.desk.clock.now_us()
+        self.compared += compare(self.desk.guard, at_us) + compare(self.other, at_us)
+
+    def check(self, side: str, quantity: int, instrument: Any, product: str, strategy: str, elsewhere: bool) -> None:
+        order = self.desk.order_of(instrument, side, quantity, "100", product=product, strategy=strategy)
+        decision = (self.other if elsewhere else self.desk.guard).check(order)
+        self.orders.append(order)
+        if decision.permit is not None:
+            self.permits.append(decision.permit)
+
+    def send(self, which: int, how: str) -> None:
+        if not self.permits:
+            return
+        permit, answer = self.permits[which % len(self.permits)], ANSWERS[how]
+        with (
+            contextlib.suppress(
+                BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, RuntimeError, PermitError
+            ),
+            permit.sending() as wire,
+        ):
+            if isinstance(answer, Exception):
+                raise answer
+            wire.order_id = answer and answer(permit.approved_order.order)
+
+    def market(self, which: int) -> None:
+        if self.permits:
+            permit = self.permits[which % len(self.permits)]
+            self.desk.quote("100")
+            with contextlib.suppress(PermitError), permit.sending() as wire:
+                wire.order_id = self.desk.broker.place(permit.approved_order)
+
+    def release(self, which: int) -> None:
+        if self.permits:
+            with contextlib.suppress(PermitError):
+                self.permits[which % len(self.permits)].release()
+
+    def again(self, which: int, changed: bool) -> None:
+        if self.orders:
+            order = self.orders[which % len(self.orders)]
+            self.desk.guard.check(order.replaced(quantity=order.quantity + 25) if changed else order)
+
+    def wait(self, seconds: float) -> None:
+        self.desk.clock.advance(seconds)
+
+    def sweep(self) -> None:
+        self.desk.sweep()
+
+    def flush(self) -> None:
+        self.desk.guard.flush_repeats()
+
+    def tighten(self) -> None:
+        self.desk.sql(
+            "UPDATE traders_control SET position_size_limit = position_size_limit - 1 "
+            "WHERE limit_id = 'net-position' AND is_active = 1 AND position_size_limit > 40"
+        )
+
+    def kill(self) -> None:
+        if len(self.orders) > 12:  # late, or every sequence would be about a halted account
+            self.desk.kill()
+
+
+@contextlib.contextmanager
+def playing(template: Path, directory: Path) -> Iterator[Sequence]:
+    with mock.patch.dict(os.environ, {"RISKGUARD_HOME": str(directory / "home")}):
+        desk = Desk(copy(template, directory), Clock())
+        try:
+            desk.sweep()
+            yield Sequence(desk)
+        finally:
+            desk.close()
+
+
+ASKED_AGAIN_WITH_OTHER_CONTENTS = [
+    ("check", "BUY", 5, SHARE, "INTRADAY", "", False),
+    ("again", 0, True),
+    ("check", "BUY", 5, SHARE, "INTRADAY", "", False),
+]
+
+
+@example(steps=ASKED_AGAIN_WITH_OTHER_CONTENTS)
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(steps=STEPS)
+def test_what_is_kept_is_what_would_be_loaded(
+    steps: list[tuple[Any, ...]], templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """After every step, in both processes: the kept account is used only where it equals the freshly loaded one."""
+    with playing(templates(text=TIGHT), tmp_path_factory.mktemp("kept")) as sequence:
+        for step in steps:
+            sequence.step(step)
+
+
+def test_there_is_something_to_compare(templates: Callable[..., Path], tmp_path: Path) -> None:
+    """The control: an ordinary sequence is answered from what is kept, and a wrong figure there is found."""
+    with playing(templates(text=TIGHT), tmp_path) as sequence:
+        for step in (
+            ("check", "BUY", 25, SHARE, "INTRADAY", "", False),
+            ("send", 0, "ack"),
+            ("check", "BUY", 50, SHARE, "INTRADAY", "", False),
+            ("check", "BUY", 5, FUTURE, "MARGIN", "a", False),
+        ):
+            sequence.step(step)
+        assert sequence.compared == 4
+        sequence.desk.guard.kept.loaded[ACCOUNT].account.granted += 1
+        with pytest.raises(AssertionError):
+            compare(sequence.desk.guard, sequence.desk.clock.now_us())

@@ -1,0 +1,470 @@
+"""
+Release: a person, a reason, preconditions; it names the kills it ends, and never touches the day's figures.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from riskguard import admin
+from riskguard.core.state import TradingState
+from riskguard.errors import ReleaseRefusedError, UnknownAccountError
+from riskguard.services import killswitch, overview
+from riskguard.services.killrun import KillRunner
+from riskguard.services.killswitch import engage
+from riskguard.store import controls, halt
+from tests.core.tables import Row, table
+from tests.services.desk import ACCOUNT, DAY, Desk
+
+MINUTE = 60
+
+
+def release(desk: Desk, account: str | None = ACCOUNT, **how: Any) -> admin.Release:
+    return admin.release(desk.store, account, **{"by": "asha", "reason": "understood", "clock": desk.clock, **how})
+
+
+def refused(desk: Desk, account: str | None = ACCOUNT, **how: Any) -> str:
+    """Return why a release is refused; the scope must be as halted as before."""
+    before = desk.rows("SELECT count(*), max(id) FROM control_actions")
+    with pytest.raises(ReleaseRefusedError) as said:
+        release(desk, account, **how)
+    assert desk.rows("SELECT count(*), max(id) FROM control_actions") == before
+    assert desk.guard.state(account or ACCOUNT).state is TradingState.HALTED
+    return str(said.value)
+
+
+def lose(desk: Desk, loss: str = "90") -> None:
+    """Trip the daily loss limit at once: 100 shares from ₹1,000 down to 10 × *loss* below the limit's 150 %."""
+    desk.hold(100, "1000")
+    desk.quote(loss + "0")
+    desk.sweep()
+    assert desk.rows("SELECT cause FROM kill_runs") == [("DAILY_LOSS",)]
+
+
+# -- a manual kill ----------------------------------------------------------------------------------------------------
+
+HELD = table("""
+    hold_s  after_s    released
+    60      0          no
+    60      59.999999  no
+    60      60         yes
+    60      3600       yes
+    0       0          yes
+    300     299        no
+    300     300        yes
+""")
+
+
+@pytest.mark.parametrize("row", HELD, ids=str)
+def test_a_manual_kill_is_held_first(make_desk: Callable[..., Desk], row: Row) -> None:
+    """Exactly the hold is enough; a second kill meanwhile starts it anew."""
+    desk = make_desk(hold_s=row.number("hold_s"))
+    desk.sweep()
+    desk.kill()
+    desk.clock.advance(float(row.after_s))
+    desk.sweeper.sweep(now=True)
+    if row.has("released"):
+        done = release(desk)
+        assert (done.scope, done.state, len(done.kill_ids)) == (ACCOUNT, TradingState.ACTIVE, 1)
+        assert desk.guard.check(desk.order()).approved and desk.flags() == []
+    else:
+        assert "held for" in refused(desk)
+
+
+def test_the_latest_kill_starts_the_hold(desk: Desk) -> None:
+    desk.kill()
+    desk.sweep(50)
+    desk.kill()
+    desk.sweep(50)
+    assert "10 s are left" in refused(desk)
+    desk.sweep(10)
+    assert len(release(desk).kill_ids) == 2
+
+
+WORDS = table("""
+    by     reason       released
+    asha   understood   yes
+    asha   abc          yes
+    asha   ab           no
+    asha   blank        no
+    blank  understood   no
+""")
+
+
+@pytest.mark.parametrize("row", WORDS, ids=str)
+def test_it_wants_a_person_and_a_reason(desk: Desk, row: Row) -> None:
+    desk.kill()
+    desk.sweep(60)
+    said = {"by": "  " if row.by == "blank" else row.by, "reason": "   " if row.reason == "blank" else row.reason}
+    if row.has("released"):
+        release(desk, **said)
+        assert desk.rows("SELECT by_whom, reason FROM control_actions WHERE kind = 'RELEASE'") == [(row.by, row.reason)]
+    else:
+        refused(desk, **said)
+
+
+def test_an_unknown_account_is_not_released(desk: Desk) -> None:
+    with pytest.raises(UnknownAccountError):
+        release(desk, "laeder")
+
+
+# -- the book -------------------------------------------------------------------------------------------------------
+
+DOUBT = table("""
+    state     released
+    GRANTED   yes
+    ACKED     yes
+    FILLED    yes
+    REFUSED   yes
+    SENT      no
+    UNKNOWN   no
+""")
+
+
+@pytest.mark.parametrize("row", DOUBT, ids=str)
+def test_nothing_may_be_in_doubt(desk: Desk, row: Row) -> None:
+    """An order that was sent and never answered may be resting at the broker."""
+    desk.guard.check(desk.order())
+    desk.kill()
+    desk.sweep(60)
+    desk.sql("UPDATE permits SET state = ?", row.state)
+    if row.has("released"):
+        release(desk)
+    else:
+        assert "never answered" in refused(desk)
+
+
+AGES = table("""
+    age_s       released
+    0           yes
+    120         yes
+    120.000001  no
+    -           no
+""")
+
+
+@pytest.mark.parametrize("row", AGES, ids=str)
+def test_the_position_list_must_be_fresh(desk: Desk, row: Row) -> None:
+    """Two minutes; without a list at all nobody knows what is held."""
+    desk.kill()
+    desk.sweep(60)
+    if row.opt("age_s") is None:
+        desk.sql("DELETE FROM snapshots")
+    else:
+        desk.clock.advance(float(row.age_s))
+    if row.has("released"):
+        release(desk)
+    else:
+        assert "position list" in refused(desk)
+
+
+def test_a_lost_halt_directory_is_brought_back_by_a_release(desk: Desk) -> None:
+    """Only a person may say that what was lost with it is settled; one that cannot be made is not overlooked."""
+    directory = desk.store.directories[0] / halt.HALT
+    directory.rmdir()
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    directory.touch()
+    assert "halt directory" in refused(desk)
+    directory.unlink()
+    release(desk)
+
+    assert directory.is_dir() and desk.guard.check(desk.order()).approved
+
+
+# -- a loss ---------------------------------------------------------------------------------------------------------
+
+LOSS = table("""
+    after_min  approver  scope   released
+    29         ravi      leader  no
+    29.999     ravi      leader  no
+    30         ravi      leader  yes
+    30         -         leader  no
+    30         asha      leader  no
+    30         ravi      -       no
+    30         ravi      Leader  no
+    30         ravi      GLOBAL  no
+    600        -         -       no
+    day        -         -       yes
+""")
+
+
+@pytest.mark.parametrize("row", LOSS, ids=str)
+def test_a_loss_is_released_next_session_or_by_two_people_after_30_minutes(desk: Desk, row: Row) -> None:
+    """On the same day: a second person, the scope's name typed, half an hour; it returns to REDUCE_ONLY either way."""
+    lose(desk)
+    desk.clock.advance(DAY / 1_000_000 if row.after_min == "day" else float(row.after_min) * MINUTE)
+    desk.sweeper.sweep(now=True)
+    how = {"approver": row.opt("approver") or "", "typed_scope": row.opt("scope") or ""}
+    if not row.has("released"):
+        refused(desk, **how)
+        return
+    done = release(desk, **how)
+
+    assert done.state is TradingState.REDUCE_ONLY is desk.guard.state(ACCOUNT).state
+    assert not desk.guard.check(desk.order("BUY", 1)).approved
+    assert desk.guard.check(desk.order("SELL", 1)).approved
+    if row.opt("approver"):
+        assert '"approver":"ravi"' in desk.one("SELECT body FROM decisions WHERE kind = 'RELEASE'")
+
+
+MIDNIGHT = table("""
+    tripped_at           released_at          released
+    2025-06-02T10:30:00  2025-06-02T23:59:59  no
+    2025-06-02T10:30:00  2025-06-03T00:00:00  yes
+    2025-06-02T10:30:00  2025-06-02T18:30:00  no
+    2025-06-02T23:59:40  2025-06-03T00:00:00  yes
+    2025-06-03T00:00:00  2025-06-03T23:59:59  no
+""")
+
+
+@pytest.mark.parametrize("row", MIDNIGHT, ids=str)
+def test_the_session_is_the_indian_day(desk: Desk, row: Row) -> None:
+    """Not the machine's: midnight in India, whatever the day is elsewhere."""
+    import datetime as dt
+
+    def us(text: str) -> int:
+        moment = dt.datetime.fromisoformat(text + "+05:30")
+        return int(moment.timestamp() * 1_000_000)
+
+    desk.clock.at_us = max(desk.clock.at_us, us(row.tripped_at))
+    desk.sweep()
+    lose(desk)
+    desk.clock.at_us = us(row.released_at)
+    desk.sweeper.sweep(now=True)
+    if row.has("released"):
+        assert release(desk).state is TradingState.REDUCE_ONLY
+    else:
+        assert "next session" in refused(desk)
+
+
+def test_probation_ends_with_a_second_release(desk: Desk) -> None:
+    """After a loss only exits pass until a person looks again."""
+    lose(desk)
+    desk.sweep(DAY / 1_000_000)
+    assert release(desk).state is TradingState.REDUCE_ONLY
+    desk.quote("900")
+    desk.sweep()
+    assert release(desk, reason="second look").state is TradingState.ACTIVE
+    assert desk.guard.state(ACCOUNT).state is TradingState.ACTIVE
+    assert desk.guard.check(desk.order("BUY", 1)).approved
+
+
+def test_a_release_changes_nothing_of_the_day_and_a_standing_loss_trips_again(desk: Desk) -> None:
+    """Baseline, book and figures stay; the next sweeps see the same loss and kill again: that is right."""
+    lose(desk)
+    day = "SELECT * FROM day_baselines ORDER BY session_date", "SELECT * FROM day_books"
+    before = [desk.rows(query) for query in day]
+    desk.sweep(31 * MINUTE)
+    release(desk, approver="ravi", typed_scope=ACCOUNT)
+    assert [desk.rows(query) for query in day] == before
+    assert desk.guard.state(ACCOUNT).state is TradingState.REDUCE_ONLY
+    desk.quote("900")
+    desk.sweep()
+
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    assert desk.one("SELECT count(*) FROM kill_runs WHERE cause = 'DAILY_LOSS'") == 2
+
+
+def test_a_manual_kill_on_top_of_a_loss_is_a_loss(desk: Desk) -> None:
+    """The harder precondition of the two counts."""
+    lose(desk)
+    desk.kill()
+    desk.sweep(61)
+
+    assert "next session" in refused(desk)
+
+
+# -- which kills ------------------------------------------------------------------------------------------------------
+
+
+def test_it_names_the_kills_it_ends_and_removes_only_their_files(desk: Desk) -> None:
+    first, second = desk.kill().kill_id, desk.kill().kill_id
+    desk.sweep(60)
+    done = release(desk)
+
+    assert set(done.kill_ids) == {first, second}
+    assert desk.one("SELECT kill_ids FROM control_actions WHERE kind = 'RELEASE'") == " ".join(sorted((first, second)))
+    assert desk.flags() == []
+
+
+def test_a_kill_that_comes_while_a_release_is_written_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its flag is put after the release has looked, its row waits for the lock: neither is taken away."""
+    desk.kill()
+    desk.sweep(60)
+    raised: list[Any] = []
+    plain = controls.close_action
+
+    def late(*args: Any) -> None:
+        raised.append(killswitch.raise_flags(desk.url, ACCOUNT, by="late", reason="still wrong", plan="cancel"))
+        plain(*args)
+
+    with monkeypatch.context() as hook:
+        hook.setattr(controls, "close_action", late)
+        done = release(desk)
+    assert raised[0][0] not in done.kill_ids
+    assert len(desk.flags()) == 2 and desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    outcome = engage(desk.url, ACCOUNT, by="late", reason="still wrong", raised=raised[0], clock=desk.clock)
+
+    assert outcome.exit_status == 0 and not desk.guard.check(desk.order()).approved
+
+
+def test_a_flag_named_by_a_release_whose_row_comes_later_halts(desk: Desk) -> None:
+    """The release saw the flag, the kill's row was still waiting: once it is written the account is halted again."""
+    raised = killswitch.raise_flags(desk.url, ACCOUNT, by="late", reason="slow", plan="cancel")
+    release(desk)
+    assert desk.guard.state(ACCOUNT).state is TradingState.ACTIVE
+    outcome = engage(desk.url, ACCOUNT, by="late", reason="slow", raised=raised, clock=desk.clock)
+
+    assert outcome.exit_status == 0 and not desk.guard.check(desk.order()).approved
+
+
+def test_kill_and_release_at_once_end_as_the_journal_says(make_desk: Callable[..., Desk]) -> None:
+    """Thirty races: whichever is journaled last counts, and no flag file contradicts it."""
+    desk = make_desk(hold_s=0)
+    desk.sweep()
+    ends = set()
+    for _ in range(30):
+        desk.kill()
+        start = threading.Barrier(2)
+
+        def pull(start: threading.Barrier = start) -> None:
+            start.wait()
+            engage(desk.url, ACCOUNT, by="race", clock=desk.clock)
+
+        thread = threading.Thread(target=pull)
+        thread.start()
+        start.wait()
+        release(desk)
+        thread.join()
+        last = desk.one("SELECT kind FROM decisions WHERE kind IN ('KILL', 'RELEASE') ORDER BY sequence DESC LIMIT 1")
+        ends.add(last)
+        expected = TradingState.HALTED if last == "KILL" else TradingState.ACTIVE
+        assert desk.guard.state(ACCOUNT).state is expected
+        assert desk.guard.check(desk.order()).approved == (last == "RELEASE")
+        assert (desk.flags() == []) or last == "KILL"
+        release(desk)
+    assert ends  # which of the two orders came up is the machine's choice
+
+
+def test_a_global_halt_is_released_apart(make_desk: Callable[..., Desk]) -> None:
+    """Releasing one account leaves GLOBAL, releasing GLOBAL leaves the account's own kill."""
+    desk = make_desk(accounts=(ACCOUNT, "follower"))
+    desk.sweep()
+    from riskguard.services.sweeper import Sweeper
+
+    Sweeper(desk.guard, "follower", desk.join_market("follower")).sweep()
+    desk.kill()
+    desk.kill(None)
+    desk.sweep(60)
+    release(desk)
+    assert [cause.scope for cause in desk.guard.state(ACCOUNT).causes if cause.code == "KILL"] == ["GLOBAL"]
+    desk.kill()
+    desk.sweep(60)
+    release(desk, None)
+
+    assert desk.guard.state("follower").state is TradingState.ACTIVE
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+
+
+def test_a_global_release_wants_the_book_of_every_account(make_desk: Callable[..., Desk]) -> None:
+    """The follower was never looked at."""
+    desk = make_desk(accounts=(ACCOUNT, "follower"))
+    desk.sweep()
+    desk.kill(None)
+    desk.sweep(60)
+
+    assert "`follower`" in refused(desk, None)
+
+
+def test_the_kill_run_of_a_released_kill_stops(desk: Desk) -> None:
+    """What is allowed again is not cancelled any more, and the run does not come back at the next sweep."""
+    desk.quote("100")
+    desk.kill()
+    desk.sweep(60)
+    assert desk.one("SELECT state FROM kill_runs") == "OPEN"
+    release(desk)
+    resting = desk.place(desk.order(price="90"))
+    for _ in range(4):
+        desk.sweep()
+
+    assert desk.one("SELECT state FROM kill_runs") == "DONE"
+    assert "released" in desk.one("SELECT detail FROM kill_runs")
+    assert [(order.order_id, order.is_live) for order in desk.broker.orders()] == [(resting.permit.row.order_id, True)]
+    assert KillRunner(desk.guard, ACCOUNT, desk.broker).advance() == []
+
+
+def test_a_void_permit_stays_void(desk: Desk) -> None:
+    """Release gives no order back that the kill took away."""
+    order = desk.order()
+    desk.guard.check(order)
+    desk.kill()
+    desk.sweep(60)
+    release(desk)
+
+    assert desk.permit("o-1") == "VOID" and not desk.guard.check(order).approved
+
+
+# -- SQL is no release --------------------------------------------------------------------------------------------
+
+LOWERINGS = table("""
+    statement
+    UPDATE traders_control SET kill_switch_status = 'INACTIVE' WHERE kill_switch_status = 'ACTIVE'
+    UPDATE traders_control SET kill_switch_status = 'off' WHERE kill_switch_status = 'ACTIVE'
+    UPDATE traders_control SET is_active = 0 WHERE kill_switch_status = 'ACTIVE'
+    UPDATE traders_control SET account_type = 'other' WHERE kill_switch_status = 'ACTIVE'
+    UPDATE traders_control SET control_type = 'RISK_LIMIT' WHERE kill_switch_status = 'ACTIVE'
+    DELETE FROM traders_control WHERE kill_switch_status = 'ACTIVE'
+""")
+
+
+@pytest.mark.parametrize("row", LOWERINGS, ids=str)
+def test_the_database_lowers_no_latch(desk: Desk, row: Row) -> None:
+    desk.kill()
+    with pytest.raises(sqlite3.IntegrityError, match="riskguard release"):
+        desk.sql(row.statement)
+    assert not desk.guard.check(desk.order()).approved
+
+
+INACTIVE = (
+    "INSERT INTO traders_control (account_type, control_type, kill_switch_status, is_active, created_at, updated_at) "
+    "VALUES (?, 'KILL_SWITCH', 'INACTIVE', 1, 1748840400, 1748840400)"
+)
+
+
+def test_inactive_written_over_a_halt_is_refused(desk: Desk) -> None:
+    """An INSERT that would supersede the latch with a lower one is no way around it."""
+    desk.kill()
+    with pytest.raises(sqlite3.IntegrityError, match="riskguard release"):
+        desk.sql(INACTIVE, ACCOUNT)
+    assert not desk.guard.check(desk.order()).approved
+
+
+@pytest.mark.parametrize("owner", [ACCOUNT, "GLOBAL"])
+def test_inactive_without_a_release_behind_it_is_halted(desk: Desk, owner: str) -> None:
+    """It takes the place of the row that `init` journaled: from then on nobody stands behind the word."""
+    assert desk.guard.check(desk.order()).approved
+    desk.sql(INACTIVE, owner)
+
+    assert [each.code.value for each in desk.guard.check(desk.order()).rejects] == ["TRADING_HALTED"]
+    assert "UNRELEASED" in {cause.code for cause in desk.guard.state(ACCOUNT).causes}
+    desk.sweep(60)
+    release(desk, None if owner == "GLOBAL" else owner)
+    assert desk.guard.check(desk.order()).approved
+
+
+def test_the_journal_of_it_all_verifies(desk: Desk) -> None:
+    """Kill, refusals, release and another kill: one chain, and every decision replays."""
+    for _ in range(2):
+        desk.guard.check(desk.order())
+        desk.kill()
+        desk.guard.check(desk.order())
+        desk.sweep(60)
+        release(desk)
+
+    for entry in overview.verify(desk.store):
+        assert (entry["wrong"], entry["replay_disagrees"]) == (None, [])

@@ -1,0 +1,106 @@
+"""Goal: the public door is what `__all__` says, documented, and costs next to nothing to open."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import riskguard
+
+ROOT = Path(__file__).parents[1]
+DOOR = ROOT / "riskguard" / "__init__.py"
+
+HEAVY = ("sqlalchemy", "pydantic", "apscheduler", "typer", "click", "rich", "requests", "alembic", "pydantic_settings")
+"""What `import riskguard` must not load: a strategy imports us at its start, and a kill before its flag."""
+
+
+def test_all_is_sorted_and_complete() -> None:
+    """Sorted, no name twice, and the same names in the three places that list them."""
+    tree = ast.parse(DOOR.read_text(encoding="utf-8"))
+    (typed,) = [each for each in tree.body if isinstance(each, ast.If)]
+    for_checkers = [alias.name for each in typed.body for alias in each.names]  # type: ignore[attr-defined]
+
+    assert riskguard.__all__ == sorted(set(riskguard.__all__))
+    assert sorted(for_checkers) == riskguard.__all__
+    assert sorted(riskguard._HOME_OF) == riskguard.__all__
+    assert set(riskguard.__all__) <= set(dir(riskguard))
+
+
+@pytest.mark.parametrize("name", riskguard.__all__)
+def test_every_name_is_there_and_documented(name: str) -> None:
+    """A name can be imported, and says itself what it is (an inherited docstring is somebody else's)."""
+    found = getattr(riskguard, name)
+
+    said = vars(found).get("__doc__")
+    assert said and len(said.split()) >= 3, f"{name} has no docstring of its own"
+    assert found.__module__.startswith("riskguard.")
+
+
+def test_everything_at_once_and_nothing_else() -> None:
+    """`from riskguard import *` gives exactly `__all__`; another name is an AttributeError that names it."""
+    space: dict[str, object] = {}
+    exec("from riskguard import *", space)
+
+    assert sorted(set(space) - {"__builtins__"}) == riskguard.__all__
+    with pytest.raises(AttributeError, match="`Guard`"):
+        _ = riskguard.Guard
+
+
+def test_a_strategy_cannot_release_itself_by_the_public_door() -> None:
+    """Release, apply and baseline live in `riskguard.admin`; the door and the guard do not have them."""
+    words = ("release", "unlatch", "apply", "loosen", "baseline")
+
+    def found(holder: object) -> set[str]:
+        return {name for name in dir(holder) if any(word in name.lower() for word in words)}
+
+    assert found(riskguard) == {"ReleaseRefusedError"}
+    assert found(riskguard.RiskGuard) <= {"release_permit"}, "a permit is given back; a halt is not"
+
+
+def test_import_riskguard_loads_nothing_heavy() -> None:
+    """In a fresh process; and the first use of a name is what brings its room in."""
+    code = (
+        f"import sys, riskguard; print(*[name for name in {HEAVY!r} if name in sys.modules]); riskguard.Order;"
+        "print(*[name for name in ('sqlalchemy', 'apscheduler', 'typer') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+
+    assert done.stdout == "\n\n"
+
+
+def test_a_guard_brings_what_it_needs_before_its_first_check() -> None:
+    """Nothing is imported lazily inside `check`: not the scheduler, not the command, not a broker's library."""
+    code = """
+import sys
+from riskguard import Order, RiskGuard
+from riskguard.services.setup import initialise
+initialise("sqlite:///risk.db")
+with RiskGuard.open("sqlite:///risk.db", sweep=False) as guard:
+    before = set(sys.modules)
+    order = Order(account="leader", exchange_segment="NSE_EQ", security_id="1333", side="BUY", product="INTRADAY",
+                  order_type="LIMIT", quantity=1, price="1650")
+    guard.check(order)
+    print(*sorted(set(sys.modules) - before))
+"""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {"PATH": "/usr/bin:/bin", "RISKGUARD_HOME": directory}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=directory, env=environment
+        )
+
+    assert done.stdout.split() == []
+
+
+def test_the_version_is_said_once() -> None:
+    """`riskguard.__version__` is the distribution's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert riskguard.__version__ == project["version"]
+    assert (ROOT / "riskguard" / "py.typed").exists()
