@@ -265,6 +265,10 @@ _INSTRUMENT = tuple(Instrument.__dataclass_fields__)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+# Made once: `json.dumps` with settings makes a new one at every call.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
 def canonical(value: object) -> bytes:
     """Return *value* as canonical JSON bytes: sorted keys, no blanks, ASCII; NaN cannot occur."""
     return _ENCODER.encode(value).encode()
