@@ -103,10 +103,14 @@ def release(
             said = "probation after a loss: `riskguard release` again makes it ACTIVE"
             controls.raise_cause(session, owner, Cause(f"ACCOUNT:{owner}", state, "PROBATION", said, by, now_us))
         controls.close_action(session, action_id, head.sequence)
+        above = controls.kill_causes(session, owner, "") if owner != GLOBAL else []
         generation = controls.advance_generation(session, halt.read_generation(store.path) or 0)
     latch.after_commit(store, generation)
     halt.lower_flags(store.directories, frozenset(kill_ids))
     said = f"{owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
+    if above:
+        state = TradingState.HALTED
+        said = f"{owner} stays HALTED: {above[0].sentence()}; {len(kill_ids)} kill(s) of its own released by {by}"
     return Release(owner, state, kill_ids, said)
 
 

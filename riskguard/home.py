@@ -65,5 +65,10 @@ def state_directories(url: str) -> tuple[Path, ...]:
     The same directory twice is named once.
     """
     path = sqlite_path(url)
-    both = (host_home(),) if path is None else (path.parent, host_home())
+    try:
+        both = (host_home(),) if path is None else (path.parent, host_home())
+    except RuntimeError:
+        if path is None:
+            raise
+        both = (path.parent,)  # a user without a home: the database's own directory is all there is
     return tuple(dict.fromkeys(both))

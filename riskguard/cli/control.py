@@ -54,7 +54,7 @@ def release(
         document({"scope": done.scope, "state": done.state.name, "kill_ids": list(done.kill_ids)})
         return
     say(done.said)
-    if done.state.name != "ACTIVE":
+    if done.state.name == "REDUCE_ONLY":
         say("only orders that reduce a position pass until it is released again")
 
 

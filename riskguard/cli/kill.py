@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
 
 from riskguard.home import database_url
 from riskguard.services import killswitch
@@ -39,16 +38,16 @@ OPTIONS = (*VALUED, "--all", "--no-wait", "--json")
 FOLLOW_S_MAX = 20.0
 
 
-@dataclass
 class Arguments:
-    """What could be understood, and what is to be said about the rest."""
+    """What could be understood, and what is to be said about the rest. A plain class: `dataclasses` costs 5 ms."""
 
-    account: str | None = None
-    values: dict[str, str] = field(default_factory=dict)
-    wait: bool = True
-    json: bool = False
-    help: bool = False
-    notes: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.account: str | None = None
+        self.values: dict[str, str] = {}
+        self.wait = True
+        self.json = False
+        self.help = False
+        self.notes: list[str] = []
 
 
 def parse(words: list[str]) -> Arguments:

@@ -182,6 +182,8 @@ class RiskGuard:
         """Settle a refusal that was only looked at: a repeat is counted, a new one is made durable."""
         repeat_of = self.kept.repeats.of(decision)
         if repeat_of is None:
+            if not loaded.writes:
+                self.kept.loaded[order.account] = loaded  # true for what was rolled back to; its key is asked again
             return self._answer(order, emergency_by, flags, durable=True)
         self.kept.repeats.count(decision, repeat_of)
         decision.recorded, decision.repeat_of = True, repeat_of

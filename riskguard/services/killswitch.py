@@ -75,6 +75,8 @@ def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: st
     leave the right one trading.
     """
     directories = state_directories(url)
+    account = None if account is None else halt.plain(account)
+    by, reason = halt.plain(by), halt.plain(reason)
     kill_id = halt.new_kill_id()
     text = json.dumps({"by": by, "reason": reason, "plan": plan, "pid": os.getpid(), "at": time.time()})
     scope = halt.scope_name(account)
@@ -114,7 +116,7 @@ def engage(
     *raised* hands over flags that `raise_flags` has put already (the command line does that first).
     """
     url = store if isinstance(store, str) else store.url
-    by = by or _user()
+    by, reason = halt.plain(by) or _user(), halt.plain(reason)
     kill_id, scope, flags, note = raised or raise_flags(url, account, by=by, reason=reason, plan=plan)
     accounts: tuple[str, ...] = ()
     written = False

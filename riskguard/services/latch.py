@@ -150,7 +150,7 @@ def _flag_text(directories: tuple[Path, ...], name: str) -> dict[str, str]:
         if isinstance(said, dict):
             plan = said.get("plan")
             return {
-                **{key: str(value) for key, value in said.items()},
+                **{key: halt.plain(str(value)) for key, value in said.items()},
                 "plan": plan if plan in ("halt", "cancel", "flatten", "broker") else "cancel",
             }
     return {}

@@ -59,7 +59,7 @@ def _open_day(session: Session, account: str, date: str, positions: tuple[SeenPo
         key = (row.exchange_segment, row.security_id, row.product)
         carried = row.net - filled.get(key, 0)
         if carried:
-            books.start_line(session, account, date, key, carried, row.previous_close_e4)
+            books.carry_line(session, account, date, key, carried, row.previous_close_e4)
     books.write_baseline(session, account, date, now_us, source="REPORTED", opening_equity_e4=None)
 
 

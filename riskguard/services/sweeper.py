@@ -258,7 +258,7 @@ def _open_from_broker(session: Session, account: str, date: str, seen: Seen) -> 
         key = (row.exchange_segment, row.security_id, row.product)
         carried = row.net - filled.get(key, 0)
         if carried:
-            books.start_line(session, account, date, key, carried, row.previous_close_e4)
+            books.carry_line(session, account, date, key, carried, row.previous_close_e4)
 
 
 def _open_from_yesterday(session: Session, account: str, date: str, yesterday: str) -> None:
@@ -268,7 +268,7 @@ def _open_from_yesterday(session: Session, account: str, date: str, yesterday: s
         if carried and product != "INTRADAY":
             last = books.mark(session, (segment, security))
             close_e4 = last.ltp_e4 if last is not None else None
-            books.start_line(session, account, date, (segment, security, product), carried, close_e4)
+            books.carry_line(session, account, date, (segment, security, product), carried, close_e4)
 
 
 @lru_cache(maxsize=1)

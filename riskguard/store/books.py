@@ -42,6 +42,14 @@ ADD_LINE = insert_into(
     day_books, "account", "session_date", "exchange_segment", "security_id", "product", "start_quantity",
     "previous_close_e4", ignore=True,
 )  # fmt: skip
+OPEN_LINE = prepare(
+    sa.update(day_books)
+    .where(
+        _b.account == param("of_account"), _b.session_date == param("of_date"), _b.exchange_segment == param("of_segment"),
+        _b.security_id == param("of_security"), _b.product == param("of_product"), _b.start_quantity == fixed(0),
+    )
+    .values(start_quantity=param("start"), previous_close_e4=param("close_e4"))
+)  # fmt: skip
 ADD_FILL = prepare(
     sa.update(day_books)
     .where(
@@ -196,6 +204,22 @@ def start_line(
     session.run(
         ADD_LINE, account=account, session_date=date, exchange_segment=segment, security_id=security, product=product,
         start_quantity=start, previous_close_e4=previous_close_e4,
+    )  # fmt: skip
+
+
+def carry_line(
+    session: Session, account: str, date: str, key: tuple[str, str, str], start: int, previous_close_e4: int | None
+) -> None:
+    """
+    Open one line of the day's book with what was carried in, also when a fill of today came first.
+
+    Only while the day has no baseline: afterwards a line is never re-based.
+    """
+    start_line(session, account, date, key, start, previous_close_e4)
+    segment, security, product = key
+    session.run(
+        OPEN_LINE, of_account=account, of_date=date, of_segment=segment, of_security=security, of_product=product,
+        start=start, close_e4=previous_close_e4,
     )  # fmt: skip
 
 

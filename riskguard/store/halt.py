@@ -24,6 +24,11 @@ GLOBAL = "GLOBAL"
 FLAG_TEXT_MAX = 2_000
 
 
+def plain(text: str) -> str:
+    """Return *text* as every database and file can keep it; what is no text (a lone surrogate) becomes `?`."""
+    return text.encode(errors="replace").decode()
+
+
 def prepare(directory: Path) -> None:
     """Make the three directories and the spare files a kill renames when the disk is full. Idempotent."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -150,7 +150,159 @@ def locker(url: str, options: dict[str, Any]) -> None:
         pass
 
 
-ROLES: dict[str, Callable[[str, dict[str, Any]], None]] = {"asker": asker, "locker": locker}
+def checker(url: str, options: dict[str, Any]) -> None:
+    """
+    Spin on an account until it is refused there, and twenty checks more.
+
+    Says once that an order was approved, and in the end when the last approved check began.
+    """
+    from riskguard.errors import PermitError
+
+    guard, number = opened(url, options), 0
+    say(ready=True)
+    for what in told():
+        account, approved, last_began, after = what["account"], 0, 0, 0
+        codes: set[str] = set()
+        more = 20
+        while more:
+            number += 1
+            began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            decision = guard.check(order(account, client_order_id=f"p{options['number']}-{number}"))
+            if decision.approved:
+                after += bool(codes)
+                approved, last_began = approved + 1, began
+                if approved == 1:
+                    say(spinning=True)
+                with contextlib.suppress(PermitError):  # a kill was first: the permit is void
+                    decision.permit.release()
+            else:
+                codes.update(each.code.value for each in decision.rejects)
+            more -= bool(codes)
+            if what.get("checks_max") and number >= what["checks_max"]:
+                break
+        say(approved=approved, last_began=last_began, after=after, codes=sorted(codes))
+
+
+def writer(url: str, options: dict[str, Any]) -> None:
+    """
+    Commit in a tight loop until told to stop, through nothing but SQLite; `gated` stands back for a gate as we do.
+
+    The lock is held nearly all the time: what a runaway of several strategies does to it.
+    """
+    import threading
+
+    from riskguard.home import state_directories
+    from riskguard.store import sqlite as lite
+
+    path = Path(url.removeprefix("sqlite:///"))
+    connection = lite.connect(path, durable=False)
+    directory = state_directories(url)[0]
+    stop = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+    say(ready=True)
+    while not stop.is_set():
+        try:
+            lite.begin(connection, directory, 5.0)
+        except Exception:
+            continue
+        for _ in range(40):
+            connection.execute("UPDATE account_heads SET version = version + 1 WHERE account = 'leader'")
+        connection.execute("COMMIT")
+
+
+def trader(url: str, options: dict[str, Any]) -> None:
+    """Place so many orders of one unit at the paper broker, as fast as it goes; says how many were approved."""
+    from riskguard.brokers.paper import PaperBroker
+    from riskguard.clock import SystemClock
+    from riskguard.services.wiring import paper_path
+
+    if options.get("without") == "BEGIN IMMEDIATE":
+        from riskguard.store import sqlite as lite
+
+        # The control: every statement by itself, as a program does that checks and then inserts.
+        lite.begin = lambda connection, gate_directory, wait_s_max: False
+    guard = opened(url, options)
+    broker = PaperBroker.open(paper_path(guard.store.path), "leader", clock=SystemClock())
+    number = 0
+    say(ready=True)
+    for what in told():
+        placed, codes = 0, {}
+        for _ in range(what["orders"]):
+            number += 1
+            asked = order(client_order_id=f"t{options['number']}-{number}")
+            decision = None
+            for _ in range(50):
+                with contextlib.suppress(Exception):
+                    decision = guard.place(asked, broker.place)
+                if decision is not None and not any(each.code.value == "STORE_BUSY" for each in decision.rejects):
+                    break
+                if options.get("without"):
+                    break
+            if decision is not None and decision.approved:
+                placed += 1
+            elif decision is not None:
+                code = decision.rejects[0].code.value
+                codes[code] = codes.get(code, 0) + 1
+        say(placed=placed, codes=codes)
+
+
+def forker(url: str, options: dict[str, Any]) -> None:
+    """
+    Fork warm children that check and send, kill each at a random moment, and say what they acknowledged.
+
+    A child writes a line to its pipe after `check()` returned, and inside `sending()`: at the wire. With `early` it
+    acknowledges before it asks, which is the control.
+    """
+    import random
+
+    warm = opened(url, options)
+    for asked in (order(client_order_id="warm", quantity=10**6), order(client_order_id="warm2")):
+        warm.check(asked)  # statements are compiled once, here
+    warm.store.close()
+    chance = random.Random(options.get("seed", 1))
+    say(ready=True)
+    for what in told():
+        for number in range(what["kills"]):
+            read, write = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(read)
+                _work_until_killed(warm, write, f"{what['name']}{number}", early=what.get("early", False))
+            os.close(write)
+            with os.fdopen(read, "rb") as pipe:
+                said = pipe.readline()  # it has begun
+                time.sleep(chance.uniform(0.002, 0.022))
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                said += pipe.read()
+            say(acknowledged=[line.decode() for line in said.split(b"\n")[:-1]])
+    warm.store.close()
+
+
+def _work_until_killed(guard: Any, pipe: int, name: str, *, early: bool) -> None:
+    number = 0
+    try:
+        while True:
+            number += 1
+            client_id = f"{name}-{number}"
+            asked = order(client_order_id=client_id, quantity=10**6 if number % 2 else 1, strategy=f"s{number}")
+            if early and number % 2:
+                os.write(pipe, b"refused " + client_id.encode() + b"\n")
+            decision = guard.check(asked)
+            if not decision.approved:
+                if not early and decision.recorded:
+                    os.write(pipe, b"refused " + client_id.encode() + b"\n")
+                continue
+            with decision.permit.sending() as wire:
+                os.write(pipe, b"sent " + client_id.encode() + b"\n")
+                wire.order_id = f"B-{client_id}"
+    finally:
+        os._exit(3)
+
+
+ROLES: dict[str, Callable[[str, dict[str, Any]], None]] = {
+    each.__name__: each for each in (asker, locker, checker, writer, trader, forker)
+}
 
 
 def main() -> None:

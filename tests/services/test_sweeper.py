@@ -362,6 +362,27 @@ def test_what_is_traded_today_is_not_what_was_carried(desk: Desk) -> None:
     assert e4(reading(desk)) == e4("60") - charges_e4
 
 
+def test_a_fill_booked_before_the_days_first_look_does_not_hide_what_was_carried(desk: Desk) -> None:
+    """Another program stored today's fill already: the line stands, and still begins with what was held overnight."""
+    desk.hold(10, "100", product="MARGIN")
+    look(desk, "100")
+    desk.clock.advance(DAY_S)
+    desk.quote("100")
+    desk.past(desk.order("SELL", 4, product="MARGIN"))
+    (sold,) = [trade for trade in desk.broker.trades() if trade.side == "SELL"]
+    desk.guard.report_fill(
+        ACCOUNT, order_id=sold.order_id, trade_id=sold.trade_id, exchange_segment="NSE_EQ", security_id="1333",
+        side="SELL", product="MARGIN", quantity=4, price="100",
+    )  # fmt: skip
+    look(desk, "110")
+
+    assert desk.rows("SELECT start_quantity, filled_quantity FROM day_books WHERE session_date = '2025-06-03'") == [
+        (10, -4)
+    ]
+    charges_e4 = desk.one("SELECT charges_e4 FROM pnl_readings ORDER BY id DESC LIMIT 1")
+    assert e4(reading(desk)) == e4("60") - charges_e4
+
+
 def test_a_day_that_cannot_be_seen_stays_unknown(desk: Desk) -> None:
     """No list, no baseline: P&L is unknown, orders that add risk are refused, and the first good look opens the day."""
     desk.hold(10, "100", product="MARGIN")
