@@ -238,25 +238,33 @@ def generation_path(database: Path) -> Path:
 
 
 def write_generation(database: Path, generation: int) -> None:
-    """Write the number of latch and release commits, atomically; never lower than what stands."""
+    """
+    Add the number of latch and release commits, synced; the highest on file counts.
+
+    Appended, not replaced: of two kills at once the one that writes last may hold the lower number. Only a file
+    that cannot be read is begun anew.
+    """
     path = generation_path(database)
-    if (read_generation(database) or 0) >= generation:
+    standing = read_generation(database)
+    if (standing or 0) >= generation:
         return
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    target = path if standing is not None else path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(target, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     try:
-        os.write(descriptor, str(generation).encode())
+        # On a line of its own, whatever a torn write left before it.
+        os.write(descriptor, f"\n{generation}\n".encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)
+    if target != path:
+        os.rename(target, path)
     sync_directory(path.parent)
 
 
 def read_generation(database: Path) -> int | None:
     """Return the generation on disk; 0 when none was ever written, None when it cannot be read."""
     try:
-        return int(generation_path(database).read_text())
+        return max(int(line) for line in generation_path(database).read_text().split())
     except FileNotFoundError:
         return 0
     except (OSError, ValueError):

@@ -283,7 +283,7 @@ class Store:
         path = f"{self.path}.GENERATION"
         try:
             status = os.stat(path)
-            stamp: object = (status.st_ino, status.st_mtime_ns)
+            stamp: object = (status.st_ino, status.st_mtime_ns, status.st_size)
         except FileNotFoundError:
             return False
         except OSError:

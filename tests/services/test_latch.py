@@ -450,6 +450,10 @@ def test_the_generation_only_grows(tmp_path: Path) -> None:
     for generation in (1, 3, 2, 3):
         halt.write_generation(database, generation)
     assert halt.read_generation(database) == 3
+    with halt.generation_path(database).open("a") as torn:
+        torn.write("\n1")  # of 12: the power went before it was synced, and nobody was told of it
+    halt.write_generation(database, 13)
+    assert halt.read_generation(database) == 13
     for nonsense in ("", "x", "1.5", "٣x"):
         halt.generation_path(database).write_text(nonsense)
         assert halt.read_generation(database) is None
