@@ -17,6 +17,7 @@ from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 from riskguard.store.session import Session
 from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.tables.base import REAL_ABS_MAX
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.journal import adopted_files, refusal_repeats
 
@@ -125,7 +126,11 @@ def live_breach(
 
 
 def _real(raw: int | None, scale: int) -> float:
-    return 0.0 if raw is None else round(raw / scale, 4)
+    """The number of a version 3 column, which has a bound: beyond it the nearest one, `measured` says the truth."""
+    if raw is None:
+        return 0.0
+    bound = REAL_ABS_MAX - 1
+    return round(max(-bound * scale, min(bound * scale, raw)) / scale, 4)
 
 
 def _text(raw: int | None, unit: str) -> str | None:

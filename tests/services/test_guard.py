@@ -96,6 +96,16 @@ def test_every_refusal_has_a_row_of_its_own(make_desk: Callable[..., Desk]) -> N
     ]
 
 
+def test_a_number_too_large_for_its_column_is_still_recorded(tight: Desk) -> None:
+    """A thousand million shares at a crore each: the old column holds its bound, the text the truth."""
+    decision = tight.guard.check(tight.order(quantity=10**9, price="10000000"))
+
+    assert decision.recorded
+    assert tight.rows("SELECT actual_value, measured FROM risk_violations WHERE code = 'ORDER_VALUE_ABOVE_LIMIT'") == [
+        (899_999_999_999_999.0, "10000000000000000.00")
+    ]
+
+
 def test_the_journal_is_gapless_and_replays(tight: Desk) -> None:
     """Approvals, refusals and a sweep in any order: the chain verifies, and deciding again on what was kept agrees."""
     for price in ("100", "100.05", "50", "200"):
