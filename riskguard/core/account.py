@@ -11,6 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from riskguard.core.book import Line
+from riskguard.core.calendar import Calendar
 from riskguard.core.instrument import Instrument
 from riskguard.core.limits import NO_LIMITS, LimitSet
 from riskguard.core.order import Order
@@ -84,6 +85,19 @@ class Account:
     same: dict[tuple[object, ...], int] = field(default_factory=dict)  # order signature -> approved at
     unanswered: dict[InstrumentKey, dict[str, int]] = field(default_factory=dict)  # client order id -> sent at
     reducing_live: dict[InstrumentKey, int] = field(default_factory=dict)  # exits granted or sent
+    # What only some limits ask for; the store fills it where such a limit is in force (`Check.needs`).
+    spots: dict[str, Quote] = field(default_factory=dict)  # by name of the underlying
+    funds_available_e4: int | None = None
+    funds_at_us: int | None = None
+    margins: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)  # leg -> (required, at)
+    day_orders: int = 0  # permits sent this session
+    day_trades: int = 0  # fills this session
+    cycles: dict[tuple[object, ...], TimeLog] = field(default_factory=dict)  # (strategy, key, side) -> fills
+    refused: dict[tuple[object, ...], TimeLog] = field(default_factory=dict)  # the same -> refusals
+    attributed: dict[tuple[str, InstrumentKey, str], int] = field(default_factory=dict)  # strategy's fills today
+    peers: dict[str, tuple[Account, ...]] = field(default_factory=dict)  # GROUP, GLOBAL -> the other accounts
+    calendar: Calendar | None = None
+    modifications: dict[str, int] = field(default_factory=dict)  # working order -> how often it was changed
     epoch: int = 0
     state: TradingState = TradingState.ACTIVE
     wide: tuple[Cause, ...] = ()

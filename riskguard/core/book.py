@@ -26,6 +26,18 @@ class Working:
     protective: bool = False  # a stop that guards a position
     exit_group: str = ""
     order_id: str = ""
+    price_e4: int | None = None  # limit, None for a market order
+    trigger_price_e4: int | None = None
+    risk_price_e4: int | None = None  # the worst it may trade at, as judged when it was let out; None: not known
+    strategy: str = ""
+
+    @property
+    def worst_price_e4(self) -> int | None:
+        """What one unit of it may cost: as judged, else the higher of its own prices, else not known."""
+        if self.risk_price_e4 is not None:
+            return self.risk_price_e4
+        known = [price_e4 for price_e4 in (self.price_e4, self.trigger_price_e4) if price_e4]
+        return max(known, default=None)
 
 
 @dataclass(slots=True)

@@ -1,21 +1,26 @@
 """
 The facts a decision rests on: small, flat, and kept with it.
 
-`Facts.of` reads them from an account; `recorded` writes them as canonical bytes; `Facts.replayed` reads those
+`Facts.of` reads what every order is asked about; what only some limits ask for is read at the first question and
+remembered under its name. `recorded` writes all that was read as canonical bytes; `Facts.replayed` reads those
 back. A decision made from either must be the same: that is what `riskguard audit` replays.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from riskguard.core import exposure
 from riskguard.core.account import Account, TimeLog, signature
 from riskguard.core.direction import Direction, direction, naked_short_units
+from riskguard.core.exposure import Exposure
 from riskguard.core.instrument import Instrument
 from riskguard.core.order import Order
 from riskguard.core.pricing import is_fresh, quote_ttl_us, reference_price_e4, risk_price_e4
 from riskguard.core.quote import Quote
+from riskguard.core.scope import Scope
 from riskguard.core.state import TradingState
 
 _KEPT = (
@@ -25,6 +30,11 @@ _KEPT = (
 )  # fmt: skip
 _NO_LOG = TimeLog()
 _REDUCING = Direction.REDUCING
+_Kept = TypeVar("_Kept")
+
+
+class FactMissingError(Exception):
+    """A check asks for what the record of its decision does not hold."""
 
 
 class Facts:
@@ -32,9 +42,7 @@ class Facts:
 
     __slots__ = (
         *_KEPT,
-        "_attempts",
-        "_same",
-        "_sent",
+        "_account",
         "cancel_first",
         "direction",
         "instrument",
@@ -42,7 +50,6 @@ class Facts:
         "order",
         "quote",
         "reducing",
-        "sent_counts",
         "state",
     )
 
@@ -75,11 +82,8 @@ class Facts:
     unanswered_since_us: int | None
     exits_live: int
     emergency_by: str
-    memo: dict[str, int | None]
-    sent_counts: dict[int, int]  # by window, permits granted left out
-    _sent: TimeLog
-    _attempts: TimeLog
-    _same: dict[tuple[object, ...], int]
+    memo: dict[str, Any]  # what was asked for by name: JSON-ready
+    _account: Account | None  # None once recorded, and in a replay
 
     @classmethod
     def of(cls, order: Order, account: Account, now_us: int, emergency_by: str = "") -> Facts:
@@ -134,10 +138,7 @@ class Facts:
         made.exits_live = account.reducing_live.get(key, 0)
         made.emergency_by = emergency_by
         made.memo = {}
-        made.sent_counts = {}
-        made._sent = account.sent
-        made._attempts = account.attempts.get(order.strategy, _NO_LOG)
-        made._same = account.same
+        made._account = account
         return made
 
     def _add_other_products(self, product: str, account: Account) -> None:
@@ -169,6 +170,18 @@ class Facts:
 
     # -- what only some checks ask for: computed at the first question, remembered for the record -------------
 
+    def _ask(self, name: str, read: Callable[[Account], _Kept]) -> _Kept:
+        """Return what was read under *name*, reading it now if nobody asked before."""
+        memo = self.memo
+        if name in memo:
+            found: _Kept = memo[name]
+            return found
+        account = self._account
+        if account is None:
+            raise FactMissingError(f"the record holds no `{name}`")
+        found = memo[name] = read(account)
+        return found
+
     def reference_e4(self) -> int | None:
         """P_ref: what the market shows, or None; see `core.pricing`."""
         memo = self.memo
@@ -176,7 +189,8 @@ class Facts:
             memo["reference_e4"] = reference_price_e4(
                 self.quote, self.order.sign, self.now_us, quote_ttl_us(self.instrument)
             )
-        return memo["reference_e4"]
+        price_e4: int | None = memo["reference_e4"]
+        return price_e4
 
     def risk_price_e4(self) -> int | None:
         """P_risk: the worst price the order may trade at, or None when it cannot be known."""
@@ -194,38 +208,160 @@ class Facts:
             return price_e4 if with_it is None else max(price_e4, with_it)
         return price_e4
 
+    def bands_e4(self) -> tuple[int | None, int | None]:
+        """The day's circuit limits (lower, upper): the feed's, else the instrument's; None where nobody says."""
+        quote, instrument = self.quote, self.instrument
+        lower_e4 = None if quote is None else quote.lower_band_e4
+        upper_e4 = None if quote is None else quote.upper_band_e4
+        if instrument is not None:
+            lower_e4 = instrument.lower_band_e4 if lower_e4 is None else lower_e4
+            upper_e4 = instrument.upper_band_e4 if upper_e4 is None else upper_e4
+        return lower_e4, upper_e4
+
+    # -- messages, questions and approvals --------------------------------------------------------------------
+
     def sent_in(self, window_us: int) -> int:
         """Messages sent in the sliding window, permits granted and not yet sent included."""
-        counts = self.sent_counts
-        if window_us not in counts:
-            counts[window_us] = self._sent.count(self.now_us, window_us)
-        return counts[window_us] + self.granted
+        memo = self.memo
+        name = f"sent:{window_us}"
+        if name not in memo:
+            account = self._account
+            if account is None:
+                raise FactMissingError(f"the record holds no `{name}`")
+            memo[name] = account.sent.count(self.now_us, window_us)
+        return int(memo[name]) + self.granted
 
     def sent_leaves_us(self, count: int, window_us: int) -> int | None:
         """When the *count*-th newest message leaves the window."""
-        name = f"leaves:{count}:{window_us}"
-        if name not in self.memo:
-            self.memo[name] = self._sent.leaves_us(count, window_us)
-        return self.memo[name]
+        return self._ask(f"leaves:{count}:{window_us}", lambda account: account.sent.leaves_us(count, window_us))
 
     def attempts_in(self, window_us: int) -> int:
         """Orders asked about by this strategy in the sliding window, refused ones included."""
-        name = f"attempts:{window_us}"
-        if name not in self.memo:
-            self.memo[name] = self._attempts.count(self.now_us, window_us)
-        return self.memo[name] or 0
+
+        def read(account: Account) -> int:
+            return account.attempts.get(self.order.strategy, _NO_LOG).count(self.now_us, window_us)
+
+        return self._ask(f"attempts:{window_us}", read)
 
     def same_order_us(self) -> int | None:
         """When the last approved order just like this one was approved."""
-        if "same" not in self.memo:
-            self.memo["same"] = self._same.get(signature(self.order))
-        return self.memo["same"]
+        return self._ask("same", lambda account: account.same.get(signature(self.order)))
+
+    def cycles_in(self, window_us: int) -> int:
+        """Orders of this strategy, instrument and side that filled in the window, each then sent again."""
+        return self._ask(
+            f"cycles:{window_us}",
+            lambda account: account.cycles.get(self._loop(), _NO_LOG).count(self.now_us, window_us),
+        )
+
+    def refusals_in(self, window_us: int) -> int:
+        """Refusals of this strategy, instrument and side in the window, repeats counted."""
+        return self._ask(
+            f"refusals:{window_us}",
+            lambda account: account.refused.get(self._loop(), _NO_LOG).count(self.now_us, window_us),
+        )
+
+    def _loop(self) -> tuple[object, ...]:
+        return (self.order.strategy, self.order.instrument, self.order.side)
+
+    def day_counts(self) -> list[int]:
+        """Orders sent and fills of this session: [orders, trades]."""
+        return self._ask("day", lambda account: [account.day_orders, account.day_trades])
+
+    # -- the book over a scope ---------------------------------------------------------------------------------
+
+    def exposure(self, scope: Scope) -> Exposure:
+        """The book of *scope* without this order; see `core.exposure`."""
+
+        def read(account: Account) -> list[Any]:
+            return list(exposure.exposure(account, self.order, scope, self.risk_price_e4()))
+
+        return Exposure(*self._ask(f"exposure:{scope}", read))
+
+    def open_orders(self, scope: Scope) -> tuple[int, int | None]:
+        """How many orders of *scope* work and what they are worth (None: one cannot be priced), this one left out."""
+        count, value_e4 = self._ask(f"open:{scope}", lambda account: list(exposure.open_orders(account, scope)))
+        return int(count or 0), value_e4
+
+    def losses_at_stops(self, scope: Scope) -> tuple[int, int, str]:
+        """(loss if every stop is hit, value without a stop, what cannot be valued), open positions of *scope*."""
+        loss_e4, bare_e4, unknown = self._ask(
+            f"stops:{scope}", lambda account: list[Any](exposure.losses_at_stops(account, scope))
+        )
+        return loss_e4, bare_e4, unknown
+
+    def opposite_orders(self) -> list[int]:
+        """[opposite orders of the group that could match, market orders among them, nearest price]."""
+        return self._ask("opposite", lambda account: exposure.opposite_orders(account, self.order))
+
+    def messages_to_flat(self) -> int:
+        """Messages it takes to cancel and flatten what stands, this order left out."""
+        return self._ask("to-flat", exposure.messages_to_flat)
+
+    def naked_after(self) -> int:
+        """Short option units of this underlying and type no long one covers, were this order filled; 0 if no option."""
+
+        def read(account: Account) -> int:
+            instrument, order = self.instrument, self.order
+            if instrument is None or not instrument.is_option:
+                return 0
+            change = order.sign * order.quantity
+            return naked_short_units(instrument, account.positions, account.instruments, order.instrument, change)
+
+        return self._ask("naked-after", read)
+
+    # -- money, day and hours ----------------------------------------------------------------------------------
+
+    def equity_e4(self) -> int | None:
+        """Day-start equity plus the day's P&L; None when either is unknown."""
+        if self.opening_equity_e4 is None or self.pnl_e4 is None:
+            return None
+        return self.opening_equity_e4 + self.pnl_e4
+
+    def funds(self) -> list[int | None]:
+        """[available money in 1/10000 rupee, when the broker said so]; None unknown."""
+        return self._ask("funds", lambda account: [account.funds_available_e4, account.funds_at_us])
+
+    def margin(self) -> list[int | None]:
+        """[margin the broker wants for exactly this leg, when it said so]; None where it was not asked."""
+
+        def read(account: Account) -> list[int | None]:
+            return list(account.margins.get(leg_of(self.order), (None, None)))
+
+        return self._ask("margin", read)
+
+    def hours(self) -> list[int | None]:
+        """
+        The session of the order's segment: [known, window open, window close, auction open, auction close].
+
+        Known is 1 or 0; the window is the one now lies in, None outside; times in microseconds UTC.
+        """
+
+        def read(account: Account) -> list[int | None]:
+            calendar, segment = account.calendar, self.order.exchange_segment
+            if calendar is None:
+                return [0, None, None, None, None]
+            day = calendar.session_date(self.now_us)
+            window = calendar.window_at(segment, self.now_us) or (None, None)
+            auction = calendar.closing_auction(segment, day) or (None, None)
+            return [int(calendar.known(segment, day)), *window, *auction]
+
+        return self._ask("hours", read)
+
+    def session_date(self) -> str:
+        """The exchange's date, ISO text."""
+        return self._ask("date", lambda account: account.session_date)
+
+    def modifications_of(self) -> int:
+        """How often the working order this one replaces was changed before; 0 for a new order."""
+        return self._ask("modifications", lambda account: account.modifications.get(str(self.order.client_order_id), 0))
 
     # -- the record -----------------------------------------------------------------------------------------
 
     def recorded(self) -> dict[str, Any]:
-        """Return the facts as JSON-ready data, exact."""
+        """Return the facts that were read as JSON-ready data, exact; from here on nothing more is read."""
         instrument = self.instrument
+        self._account = None
         return {
             **{name: getattr(self, name) for name in _KEPT},
             "direction": self.direction.value,
@@ -235,7 +371,6 @@ class Facts:
             "evidence": None if self.order.quote is None else list(self.order.quote),
             "instrument": None if instrument is None else [getattr(instrument, name) for name in _INSTRUMENT],
             "memo": self.memo,
-            "sent": [list(each) for each in sorted(self.sent_counts.items())],
         }
 
     @classmethod
@@ -254,15 +389,16 @@ class Facts:
         made.quote = None if kept["quote"] is None else Quote(*kept["quote"])
         made.instrument = None if kept["instrument"] is None else Instrument(*kept["instrument"])
         made.memo = dict(kept["memo"])
-        made.sent_counts = {window_us: count for window_us, count in kept["sent"]}
-        made._sent = made._attempts = _NO_LOG
-        made._same = {}
+        made._account = None
         return made
 
 
 _INSTRUMENT = tuple(Instrument.__dataclass_fields__)
-# Made once: `json.dumps` with options of its own makes an encoder at each call, and every decision is written so.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def leg_of(order: Order) -> tuple[object, ...]:
+    """Return what a margin is asked for: instrument, side, product and quantity."""
+    return (order.instrument, order.side, order.product, order.quantity)
 
 
 # Made once: `json.dumps` with settings makes a new one at every call.

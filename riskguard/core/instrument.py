@@ -33,6 +33,15 @@ class Instrument:
     option_type: str = ""  # CE, PE or ""
     lower_band_e4: int | None = None
     upper_band_e4: int | None = None
+    # New fields come last and with a default: the journal keeps an instrument as a list in this order.
+    series: str = ""  # EQ, BE, SM, …; "" for none or not known
+    isin: str = ""
+    protection_pct_e2: int | None = None  # 1/100 percent past the touch a market order may fill; None: not known
+    lpp_pct_e2: int | None = None  # limit price protection: max of percent of the reference …
+    lpp_abs_e4: int | None = None  # … and this, either side of it; None: no rule known
+    stop_gap_pct_e2: int | None = None  # |limit − trigger| may be the max of percent of the trigger …
+    stop_gap_abs_e4: int | None = None  # … and this
+    order_value_max_e4: int | None = None  # the exchange's ceiling of one order; None: no rule known
 
     @property
     def key(self) -> tuple[str, str]:

@@ -36,12 +36,15 @@ class Check:
         run: Pure function of the facts and the parameters; a Reject, or None for "no objection".
         exits: What it does for REDUCING orders: False exempts them altogether.
         mandatory: Its absence refuses INCREASING orders.
+        scoped: Its measure adds up over the limit's scope: `run` is called with the scope as third argument.
+        needs: What the store must have ready: `marks`, `spots`, `funds`, `margin`, `day`, `cycles`, `peers`.
+        halts: Whose trading stops on a breach that halts: the ACCOUNT's, or the order's STRATEGY's.
         v3_column: The column of `traders_control` that is the only store of parameter `v3_field`.
     """
 
     name: str
     params: type[Params]
-    run: Callable[[Facts, Any], Reject | None]
+    run: Callable[..., Reject | None]
     exits: bool
     mandatory: bool = False
     live: bool = False  # also looked at by the sweep
@@ -49,6 +52,17 @@ class Check:
     v3_column: str = ""
     v3_field: str = ""
     on_breach: str = "reject"
+    scoped: bool = False
+    needs: tuple[str, ...] = ()
+    halts: str = "ACCOUNT"
+
+    def question(self, scope: Scope) -> Callable[[Facts, Any], Reject | None]:
+        """Return the question a limit of *scope* asks."""
+        return _over(self.run, scope) if self.scoped else self.run
+
+
+def _over(run: Callable[..., Reject | None], scope: Scope) -> Callable[[Facts, Any], Reject | None]:
+    return lambda facts, params: run(facts, params, scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +110,18 @@ class LimitSet:
 
     limits: tuple[Limit, ...]
     digest: str = field(init=False)
+    needs: frozenset[str] = field(init=False)
     _plans: dict[tuple[object, ...], Plan] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.digest = hashlib.sha256(self.canonical().encode()).hexdigest()
+        needs = {need for limit in self.limits for need in limit.check.needs}
+        for limit in self.limits:
+            if limit.check.scoped and limit.scope.kind in ("GROUP", "GLOBAL"):
+                needs.add("peers")
+            if limit.check.scoped and limit.scope.kind == "STRATEGY":
+                needs.add("attributed")
+        self.needs = frozenset(needs)
 
     def canonical(self) -> str:
         """Return the set as canonical JSON: sorted, so that row order does not change the digest."""
@@ -130,7 +152,7 @@ class LimitSet:
         inside += [limit for limit in ALWAYS if limit.check.name not in enforced]
         place = {check.name: number for number, check in enumerate(CHECKS)}
         inside.sort(key=lambda limit: (place[limit.check.name], limit.id))
-        asks = tuple(Ask(limit.check.run, limit.params, limit) for limit in inside)
+        asks = tuple(Ask(limit.check.question(limit.scope), limit.params, limit) for limit in inside)
         present = {limit.check.name for limit in inside}
         return Plan(
             every=asks,

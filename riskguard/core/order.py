@@ -8,11 +8,12 @@ validated order must not change between the question and the wire.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from riskguard.core.money import PRICE_MAX_E4, to_decimal, to_e4, to_text
-from riskguard.core.quote import Quote
+from riskguard.core.quote import AT_US_MAX, Quote
 from riskguard.errors import OrderInvalidError
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class _Fields:
         "security_id",
         "side",
         "sign",
+        "signal_at_us",
+        "stop_loss_e4",
         "strategy",
         "trigger_price_e4",
         "validity",
@@ -84,6 +87,8 @@ class _Fields:
     security_id: str
     side: str
     sign: int
+    signal_at_us: int | None
+    stop_loss_e4: int | None
     strategy: str
     trigger_price_e4: int | None
     validity: str
@@ -103,6 +108,9 @@ class Order(_Fields):
         strategy: Name the limits, throttles and duplicates are counted under.
         exit_group: Exits that share one are legs of one OCO: they count once, at the largest.
         quote: Evidence of the market as the strategy saw it; it can raise a risk price, never lower it.
+        stop_loss: Where this entry would be given up, in rupees: the stop leg of a super order, or a stop that
+            follows. Below the price of a buy, above that of a sell.
+        signal_at: When the strategy saw its reason to trade: microseconds UTC, or an aware datetime.
 
     Raises:
         OrderInvalidError: Names the field, the value and what would be right.
@@ -128,6 +136,8 @@ class Order(_Fields):
         disclosed_quantity: int = 0,
         exit_group: str = "",
         quote: Quote | None = None,
+        stop_loss: str | int | Decimal | None = None,
+        signal_at: int | datetime | None = None,
     ) -> Order:
         made = object.__new__(_Fields)
         try:
@@ -154,7 +164,8 @@ class Order(_Fields):
                 order_type=_word("order_type", order_type, _ORDER_TYPES),
                 validity=_word("validity", validity, _VALIDITIES),
                 quantity=quantity, price=price, trigger_price=trigger_price, quote=quote,
-                client_order_id=client_order_id, disclosed_quantity=disclosed_quantity,
+                client_order_id=client_order_id, disclosed_quantity=disclosed_quantity, stop_loss=stop_loss,
+                signal_at=signal_at,
             )  # fmt: skip
         made.instrument = (segment, security_id)
         if not made.account or not security_id:
@@ -188,6 +199,8 @@ class Order(_Fields):
         if quote is not None and not quote.is_whole():
             raise OrderInvalidError("quote", quote, "build it with `Quote.of(...)`")
         made.quote = quote
+        made.stop_loss_e4 = None if stop_loss is None else _stop_loss(made, stop_loss)
+        made.signal_at_us = None if signal_at is None else _moment("signal_at", signal_at)
         made.__class__ = Order  # from here on it cannot be written to
         return made  # type: ignore[return-value]  # not `cast`: it is a call, on every order
 
@@ -262,7 +275,7 @@ class Order(_Fields):
         """
         Return what the id stands for: equal contents may be asked again, others are `CLIENT_ORDER_ID_REUSED`.
 
-        The quote is left out: it is evidence of a moment, not part of what is ordered.
+        The quote and the signal's time are left out: they are evidence of a moment, not part of what is ordered.
         """
         return (
             self.account,
@@ -278,6 +291,7 @@ class Order(_Fields):
             self.strategy,
             self.disclosed_quantity,
             self.exit_group,
+            self.stop_loss_e4,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -297,6 +311,8 @@ class Order(_Fields):
             "strategy": self.strategy,
             "disclosed_quantity": self.disclosed_quantity,
             "exit_group": self.exit_group,
+            "stop_loss": None if self.stop_loss_e4 is None else to_text(self.stop_loss_e4),
+            "signal_at": self.signal_at_us,
         }
 
     def replaced(self, **changes: Any) -> Order:
@@ -306,7 +322,8 @@ class Order(_Fields):
 
 _REQUIRED = frozenset({"account", "exchange_segment", "security_id", "side", "product", "order_type", "quantity"})
 _ARGUMENTS = _REQUIRED | {
-    "client_order_id", "disclosed_quantity", "exit_group", "price", "quote", "strategy", "trigger_price", "validity",
+    "client_order_id", "disclosed_quantity", "exit_group", "price", "quote", "signal_at", "stop_loss", "strategy",
+    "trigger_price", "validity",
 }  # fmt: skip
 _KNOWN = ", ".join(sorted(_ARGUMENTS - {"quote"}))
 
@@ -367,6 +384,32 @@ def _price(field: str, value: object, wanted: bool, order_type: str) -> int | No
             _PRICES.clear()
         _PRICES[value] = price_e4
     return price_e4
+
+
+def _stop_loss(made: _Fields, value: object) -> int:
+    """Read where the entry is given up; on the winning side of the entry it would not stop a loss."""
+    try:
+        stop_e4 = to_e4(value, most=PRICE_MAX_E4)
+    except ValueError as e:
+        raise OrderInvalidError("stop_loss", value, str(e)) from None
+    if stop_e4 <= 0:
+        raise OrderInvalidError("stop_loss", value, "wants a price above 0")
+    entry_e4 = made.price_e4 if made.price_e4 is not None else made.trigger_price_e4
+    if entry_e4 is not None and (entry_e4 - stop_e4) * made.sign <= 0:
+        side = "below" if made.sign > 0 else "above"
+        raise OrderInvalidError("stop_loss", value, f"a {made.side} wants it {side} its price {to_text(entry_e4)}")
+    return stop_e4
+
+
+def _moment(field: str, value: object) -> int:
+    """Read a time: microseconds UTC, or an aware datetime."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise OrderInvalidError(field, value, "wants a datetime with a time zone")
+        value = int(value.timestamp() * 1_000_000)
+    if type(value) is not int or not 0 < value < AT_US_MAX:
+        raise OrderInvalidError(field, value, "wants microseconds since 1970 UTC, or an aware datetime")
+    return value
 
 
 def _check_disclosed(disclosed_quantity: object, quantity: int) -> None:

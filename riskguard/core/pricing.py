@@ -21,7 +21,7 @@ CLOCK_SKEW_MAX_US = 2_000_000
 PROTECTION_PCT = 5
 OPTION_PROTECTION_PCT = 20
 """How far past the touch an exchange lets an API market order fill before it rests as a limit.
-Conservative stand-ins until the dated table of protection percentages is loaded."""
+Conservative stand-ins where the dated table of protection percentages has no number for the instrument."""
 
 
 def quote_ttl_us(instrument: Instrument | None) -> int:
@@ -82,8 +82,10 @@ def risk_price_e4(
 
 def _protected_e4(price_e4: int, instrument: Instrument | None) -> int:
     """Return *price_e4* plus the protection band, rounded up, clipped to the upper circuit where known."""
-    option = instrument is not None and instrument.option_type != ""
-    percent = 100 + (OPTION_PROTECTION_PCT if option else PROTECTION_PCT)
-    protected_e4 = -(price_e4 * percent // -100)
+    percent_e2 = None if instrument is None else instrument.protection_pct_e2
+    if percent_e2 is None:
+        option = instrument is not None and instrument.option_type != ""
+        percent_e2 = 100 * (OPTION_PROTECTION_PCT if option else PROTECTION_PCT)
+    protected_e4 = -(price_e4 * (10_000 + percent_e2) // -10_000)
     upper_e4 = None if instrument is None else instrument.upper_band_e4
     return protected_e4 if upper_e4 is None else min(protected_e4, upper_e4)

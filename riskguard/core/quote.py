@@ -19,14 +19,20 @@ class Quote(NamedTuple):
     bid_e4: int | None
     ask_e4: int | None
     at_us: int
+    lower_band_e4: int | None = None  # the day's circuit limits, where the feed says them
+    upper_band_e4: int | None = None
 
     @classmethod
-    def of(cls, *, ltp: Rupees = None, bid: Rupees = None, ask: Rupees = None, at_us: int) -> Quote:
+    def of(
+        cls, *, ltp: Rupees = None, bid: Rupees = None, ask: Rupees = None, at_us: int, lower_band: Rupees = None,
+        upper_band: Rupees = None,
+    ) -> Quote:  # fmt: skip
         """
         Build a quote from rupees as text, int or Decimal.
 
         Raises:
-            QuoteInvalidError: No price at all, a price of 0 or less, not finite, or bid above ask.
+            QuoteInvalidError: No price at all, a price of 0 or less, not finite, bid above ask, or the lower band
+            above the upper.
         """
         prices = [_price(name, value) for name, value in (("ltp", ltp), ("bid", bid), ("ask", ask))]
         if not any(prices):
@@ -36,11 +42,16 @@ class Quote(NamedTuple):
             raise QuoteInvalidError(f"`bid` {to_decimal(bid_e4)} is above `ask` {to_decimal(ask_e4)}: a crossed quote")
         if type(at_us) is not int or not 0 < at_us < AT_US_MAX:
             raise QuoteInvalidError(f"`at` = {shown(at_us)}: wants the time the quote was true")
-        return cls(prices[0], bid_e4, ask_e4, at_us)
+        if lower_band is None and upper_band is None:
+            return cls(prices[0], bid_e4, ask_e4, at_us)
+        lower_e4, upper_e4 = _price("lower_band", lower_band), _price("upper_band", upper_band)
+        if lower_e4 is not None and upper_e4 is not None and lower_e4 > upper_e4:
+            raise QuoteInvalidError(f"`lower_band` {to_decimal(lower_e4)} is above `upper_band` {to_decimal(upper_e4)}")
+        return cls(prices[0], bid_e4, ask_e4, at_us, lower_e4, upper_e4)
 
     def is_whole(self) -> bool:
         """Say whether every field is what `of` would have made: built by hand, a quote may hold anything."""
-        prices = (self.ltp_e4, self.bid_e4, self.ask_e4)
+        prices = (self.ltp_e4, self.bid_e4, self.ask_e4, self.lower_band_e4, self.upper_band_e4)
         return all(map(_whole, prices)) and type(self.at_us) is int and 0 < self.at_us < AT_US_MAX
 
 

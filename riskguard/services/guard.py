@@ -34,7 +34,7 @@ from riskguard.services.kept import Kept
 from riskguard.services.permits import Approved, Permit
 from riskguard.services.restating import restate
 from riskguard.services.sending import ANSWER_WAIT_S
-from riskguard.store import books, controls, halt, journal, loader, permits, violations
+from riskguard.store import books, controls, halt, journal, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
 
@@ -153,7 +153,8 @@ class RiskGuard:
             loaded = self.kept.open(session, order.account, now_us)
             known = session.row(journal.KNOWN, account=order.account, client_order_id=order.client_order_id)
             loader.know_instrument(session, loaded, order.instrument)
-            self._freshen_quote(session, loaded, order)
+            self._freshen_quote(session, loaded, order.instrument)
+            supply.at_check(session, loaded, order, now_us, self.newest_quote)
             decision = self._judge(session, loaded, order, emergency_by, flags, known, now_us)
             restated = decision.recorded  # what stands already; a reused id is a new refusal
             if decision.approved and known is None:
@@ -194,15 +195,19 @@ class RiskGuard:
             self.kept.loaded[order.account] = loaded
         return decision
 
-    def _freshen_quote(self, session: Session, loaded: Loaded, order: Order) -> None:
-        key = order.instrument
+    def _freshen_quote(self, session: Session, loaded: Loaded, key: tuple[str, str]) -> None:
+        found = self.newest_quote(session, key)
+        if found is not None:
+            loaded.account.quotes[key] = found
+
+    def newest_quote(self, session: Session, key: tuple[str, str]) -> Quote | None:
+        """Return the newer of this process's quote and the shared `marks` row."""
         own = self._quotes.get(key)
         if own is None or self.clock.now_us() - own.at_us > SHARED_MARK_US:
             shared = books.mark(session, key)
             if shared is not None and (own is None or shared.at_us > own.at_us):
                 own = shared
-        if own is not None:
-            loaded.account.quotes[key] = own
+        return own
 
     def _judge(
         self, session: Session, loaded: Loaded, order: Order, emergency_by: str, flags: latch.Flags,
@@ -273,7 +278,9 @@ class RiskGuard:
     def _raise(self, session: Session, account: str, breach: Any, decision: Decision) -> None:
         state = TradingState.REDUCE_ONLY if breach.on_breach == "reduce_only" else TradingState.HALTED
         said = f"limit `{breach.id}` was breached by {decision.order.client_order_id}"
-        cause = Cause(f"ACCOUNT:{account}", state, "LIMIT_BREACHED", said, "riskguard", decision.decided_at_us)
+        strategy = decision.order.strategy
+        whose = f"STRATEGY:{strategy}" if breach.check.halts == "STRATEGY" and strategy else f"ACCOUNT:{account}"
+        cause = Cause(whose, state, "LIMIT_BREACHED", said, "riskguard", decision.decided_at_us)
         controls.raise_cause(session, account, cause)
         permits.void_increasing(session, account, decision.decided_at_us, said)
 
@@ -364,9 +371,13 @@ class RiskGuard:
         bid: Any = None,
         ask: Any = None,
         at: Any = None,
+        lower_band: Any = None,
+        upper_band: Any = None,
     ) -> Quote:
         """
         Push a quote: rupees as text, int or Decimal; *at* an aware datetime or microseconds, default now.
+
+        The bands are the day's circuit limits; a quote that leaves them out keeps those told last today.
 
         Other processes see it within a second, through a `marks` row. Raises QuoteInvalidError; the previous
         quote then stands. A quote older than the one held is ignored.
@@ -374,10 +385,15 @@ class RiskGuard:
         now_us = self.clock.now_us()
         at_us = now_us if at is None else at if isinstance(at, int) else int(at.timestamp() * 1_000_000)
         key = (exchange_segment, security_id)
-        made = Quote.of(ltp=ltp, bid=bid, ask=ask, at_us=at_us)
+        made = Quote.of(ltp=ltp, bid=bid, ask=ask, at_us=at_us, lower_band=lower_band, upper_band=upper_band)
         held = self._quotes.get(key)
         if held is not None and held.at_us > made.at_us:
             return held
+        if held is not None and loader.session_date(held.at_us) == loader.session_date(made.at_us):
+            made = made._replace(
+                lower_band_e4=held.lower_band_e4 if made.lower_band_e4 is None else made.lower_band_e4,
+                upper_band_e4=held.upper_band_e4 if made.upper_band_e4 is None else made.upper_band_e4,
+            )
         self._quotes[key] = made
         for listener in self.quote_listeners:
             listener(exchange_segment, security_id, made)
@@ -462,7 +478,7 @@ class RiskGuard:
         """Stop what was started, write the counts of repeated refusals, and close the database."""
         if self.kept.leave_the_parent():
             self._executor = None  # its thread stayed with the parent
-        for closer in self._closers:
+        for closer in reversed(self._closers):  # what was started last may need what was started first
             closer()
         self._closers.clear()
         if self._executor is not None:

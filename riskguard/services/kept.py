@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import UnknownAccountError
 from riskguard.services import latch
-from riskguard.store import books, loader, permits, violations
+from riskguard.store import books, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session, Store
 
@@ -62,6 +62,7 @@ class Kept:
         writes |= self._book_loose_trades(session, name, now_us)
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us)
+        supply.at_load(session, loaded, now_us)
         for (account, strategy, _violation), repeats in self.repeats.counts.items():
             if account == name:  # asked here, and not on disk yet
                 loader.count_attempts(loaded, strategy, repeats, now_us)
@@ -78,7 +79,7 @@ class Kept:
     def _book_loose_trades(self, session: Session, name: str, now_us: int) -> bool:
         """Fills another program stored count in the book from this transaction on."""
         date = loader.session_date(now_us)
-        found = books.unbooked(session, name, _midnight_us(now_us))
+        found = books.unbooked(session, name, loader.midnight_us(now_us))
         for row_id, trade in found:
             permit = permits.by_broker_order(session, name, trade.order_id, "")
             if permit is not None:
@@ -87,9 +88,3 @@ class Kept:
             client_id = permit.client_order_id if permit is not None else None
             session.run(books.BOOKED, of_id=row_id, now_us=now_us, to_date=date, to_client_id=client_id)
         return bool(found)
-
-
-def _midnight_us(now_us: int) -> int:
-    """Return the start of the Indian day *now_us* lies in."""
-    offset = 19_800_000_000
-    return (now_us + offset) // loader.DAY_US * loader.DAY_US - offset

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from riskguard import data
 from riskguard.core.calendar import Calendar
 from riskguard.core.decide import Decision, judge
 from riskguard.core.facts import Facts
@@ -24,6 +22,7 @@ from riskguard.services.settings import read_settings
 from riskguard.store import controls, halt, journal, loader, permits, runs
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
 from riskguard.store.statements import fixed, param, prepare
+from riskguard.store.supply import calendar
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.journal import decisions
 from riskguard.store.tables.runs import pnl_readings
@@ -74,12 +73,6 @@ def status(store: Store, clock: Clock) -> dict[str, Any]:
         "halt_directories": [str(directory / halt.HALT) for directory in store.directories],
         "accounts": accounts,
     }
-
-
-@lru_cache(maxsize=1)
-def calendar() -> Calendar:
-    """The shipped trading calendar, read once."""
-    return Calendar.parse(data.calendar_text())
 
 
 def _markets(now_us: int) -> list[dict[str, Any]]:

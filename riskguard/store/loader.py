@@ -114,11 +114,26 @@ class Loaded:
     expiries: dict[str, int] = field(default_factory=dict)  # granted permits by id
     known_instruments: set[InstrumentKey] = field(default_factory=set)
     writes: bool = False  # this transaction wrote while loading: nothing to keep unless it commits
+    peers: dict[str, tuple[object, Account]] = field(default_factory=dict)  # other accounts; see `store.supply`
+    spot_keys: dict[str, tuple[InstrumentKey, ...]] = field(default_factory=dict)  # underlying -> instruments
 
 
 def session_date(now_us: int) -> str:
     """Return the exchange's date (IST) as ISO text."""
     return Calendar.session_date(now_us).isoformat()
+
+
+def midnight_us(now_us: int) -> int:
+    """Return the start of the Indian day *now_us* lies in."""
+    return (now_us + 19_800_000_000) // DAY_US * DAY_US - 19_800_000_000
+
+
+def money_e4(value: float | None) -> int | None:
+    """Return the number of a REAL column in 1/10000 rupee; None for none, or one no account can mean."""
+    try:
+        return None if value is None else to_e4(as_decimal(value))
+    except (ValueError, ArithmeticError):
+        return None
 
 
 def group_of(session: Session, account: str) -> str | None:
@@ -139,21 +154,33 @@ def load(session: Session, name: str, group: str, now_us: int, *, whole_day: boo
         *controls.standing_causes(session, name, group),
     )
     account.settle_state()
+    _read_watch(session, account, now_us)
+    _read_memory(session, account, now_us)
+    _read_book(session, loaded, now_us, whole_day)
+    loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
+    account.epoch = session.heads[name].epoch if name in session.heads else 0
+    return loaded
+
+
+def load_book(session: Session, name: str, now_us: int) -> Account:
+    """Read what an account holds and has working, and nothing else: what limits over several accounts add up."""
+    loaded = Loaded(Account(name, session_date(now_us)), "")
+    _read_book(session, loaded, now_us, whole_day=False)
+    return loaded.account
+
+
+def _read_book(session: Session, loaded: Loaded, now_us: int, whole_day: bool) -> None:
+    account = loaded.account
     _read_positions(session, account, now_us, whole_day)
-    live = permits.live(session, name)
+    live = permits.live(session, account.name)
     _read_working(session, account, live)
     for row in live:
         _reserve(loaded, row)
-    _read_watch(session, account, now_us)
-    _read_memory(session, account, now_us)
     for lines in account.positions.values():
         for line in lines.values():
             line.refresh()
     for key in list(account.positions):
         know_instrument(session, loaded, key)
-    loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
-    account.epoch = session.heads[name].epoch if name in session.heads else 0
-    return loaded
 
 
 def _read_positions(session: Session, account: Account, now_us: int, whole_day: bool) -> None:
@@ -188,8 +215,8 @@ def _read_holdings(session: Session, account: Account, now_us: int) -> None:
     latest = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="holdings")
     if latest is None:
         return
-    midnight_us = (now_us + 19_800_000_000) // DAY_US * DAY_US - 19_800_000_000
-    first = session.row(books.FIRST_SNAPSHOT, account=account.name, kind="holdings", since_us=midnight_us) or latest
+    since_us = midnight_us(now_us)
+    first = session.row(books.FIRST_SNAPSHOT, account=account.name, kind="holdings", since_us=since_us) or latest
     for segment, security, available in session.rows(books.SNAPSHOT_HOLDINGS, snapshot_id=first[0]):
         account.line((segment, security), "CNC").sellable_start = available
     now_available = {
@@ -205,7 +232,8 @@ def _read_working(session: Session, account: Account, live: list[PermitRow]) -> 
     """Orders that rest at the broker and that nobody asked us about count as working too."""
     ours = {row.order_id for row in live if row.order_id} | {row.correlation_id for row in live}
     for row in session.rows(books.WORKING, account=account.name):
-        order_id, correlation, segment, security, side, product, order_type, quantity, traded, remaining, group = row
+        (order_id, correlation, segment, security, side, product, order_type, quantity, traded, remaining, group, price,
+         trigger) = row  # fmt: skip
         if order_id in ours or correlation in ours:
             continue
         left = remaining if remaining is not None else quantity - (traded or 0)
@@ -219,6 +247,8 @@ def _read_working(session: Session, account: Account, live: list[PermitRow]) -> 
             protective=order_type in ORDERS_OF_STOP,
             exit_group=group or "",
             order_id=order_id,
+            price_e4=money_e4(price) or None,
+            trigger_price_e4=money_e4(trigger) or None,
         )
 
 
@@ -233,6 +263,10 @@ def _reserve(loaded: Loaded, row: PermitRow) -> None:
         protective=row.order_type in ORDERS_OF_STOP and row.reducing,
         exit_group=row.exit_group,
         order_id=row.order_id or "",
+        price_e4=row.price_e4,
+        trigger_price_e4=row.trigger_price_e4,
+        risk_price_e4=row.risk_price_e4,
+        strategy=row.strategy,
     )
     if row.state == "GRANTED":
         account.granted += 1
@@ -261,10 +295,10 @@ def _read_watch(session: Session, account: Account, now_us: int) -> None:
 
 def _read_memory(session: Session, account: Account, now_us: int) -> None:
     """Messages, attempts and approvals, each as far back as a limit of this account looks."""
-    account.sent = TimeLog(permits.messages_since(session, account.name, now_us - _reach(account, "order_rate")))
+    account.sent = TimeLog(permits.messages_since(session, account.name, now_us - reach_us(account, "order_rate")))
     head = session.heads.get(account.name)
     after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
-    since_us = now_us - _reach(account, "attempt_rate")
+    since_us = now_us - reach_us(account, "attempt_rate")
     asked: dict[str, list[int]] = {}
     for strategy, at_us in session.rows(ATTEMPTS, account=account.name, after=after, since_us=since_us):
         asked.setdefault(strategy, []).append(at_us)
@@ -272,13 +306,13 @@ def _read_memory(session: Session, account: Account, now_us: int) -> None:
         # Repeats take no row each, but they were asked: a loop must not hide behind being refused.
         asked.setdefault(strategy, []).extend([at_us] * min(repeats, ATTEMPTS_LOOKED_AT))
     account.attempts = {strategy: TimeLog(sorted(at)[-ATTEMPTS_LOOKED_AT:]) for strategy, at in asked.items()}
-    since_us = now_us - _reach(account, "duplicate_order")
+    since_us = now_us - reach_us(account, "duplicate_order")
     for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
 
 
-def _reach(account: Account, check: str) -> int:
+def reach_us(account: Account, check: str) -> int:
     """Return the longest window any limit of *check* looks back, in microseconds; 0 when there is none."""
     windows = [0]
     for limit in account.limits.of(check):
@@ -286,7 +320,7 @@ def _reach(account: Account, check: str) -> int:
         if check == "order_rate":
             windows += [window.per_s for window in given.windows]
         else:
-            windows.append(given.per_s if check == "attempt_rate" else given.within_s)
+            windows.append(given.within_s if check == "duplicate_order" else given.per_s)
     return max(windows)
 
 
@@ -337,6 +371,9 @@ def fold_attempt(loaded: Loaded, decision: Decision) -> None:
     """Count one answered question."""
     account, strategy = loaded.account, decision.order.strategy
     account.attempts.setdefault(strategy, TimeLog()).add(decision.decided_at_us)
+    if not decision.approved and "cycles" in account.limits.needs:
+        loop = (strategy, decision.order.instrument, decision.order.side)
+        account.refused.setdefault(loop, TimeLog()).add(decision.decided_at_us)
 
 
 def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
@@ -363,6 +400,7 @@ def fold_sent(loaded: Loaded, row: PermitRow, now_us: int) -> None:
     loaded.expiries.pop(row.client_order_id, None)
     loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
     account.granted -= 1
+    account.day_orders += 1
     account.sent.add(now_us)
     account.unanswered.setdefault(key, {})[row.client_order_id] = now_us
 

@@ -28,7 +28,7 @@ _LIVE = _p.state.in_([fixed(state) for state in LIVE_PERMIT_STATES])
 _COLUMNS = (
     "account", "client_order_id", "sequence", "state", "direction", "emergency_by", "correlation_id",
     "exchange_segment", "security_id", "side", "product", "order_type", "strategy", "exit_group", "quantity",
-    "price_e4", "trigger_price_e4", "cancel_first", "granted_at_us", "expires_at_us",
+    "price_e4", "trigger_price_e4", "risk_price_e4", "reference_e4", "cancel_first", "granted_at_us", "expires_at_us",
 )  # fmt: skip
 GRANT = insert_into(permits, *_COLUMNS)
 _READ = [*_COLUMNS, "filled_quantity", "order_id", "sent_at_us", "detail"]
@@ -98,6 +98,8 @@ class PermitRow:
     quantity: int
     price_e4: int | None
     trigger_price_e4: int | None
+    risk_price_e4: int | None
+    reference_e4: int | None
     cancel_first: str
     granted_at_us: int
     expires_at_us: int
@@ -160,6 +162,8 @@ def grant(session: Session, decision: Decision, sequence: int, emergency_by: str
         quantity=order.quantity,
         price_e4=order.price_e4,
         trigger_price_e4=order.trigger_price_e4,
+        risk_price_e4=None if decision.facts is None else decision.facts.risk_price_e4(),
+        reference_e4=None if decision.facts is None else decision.facts.memo.get("reference_e4"),
         cancel_first=json.dumps(decision.cancel_first),
         granted_at_us=decision.decided_at_us,
         expires_at_us=decision.decided_at_us + LIFE_US,

@@ -28,7 +28,7 @@ class Market:
             connection.execute(
                 "INSERT OR REPLACE INTO quotes (exchange_segment, security_id, session_date, ltp_e4, bid_e4, ask_e4, "
                 "at_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*key, today, *quote),
+                (*key, today, quote.ltp_e4, quote.bid_e4, quote.ask_e4, quote.at_us),
             )
             working = connection.execute(
                 f"SELECT * FROM orders WHERE {book.WORKING} AND status <> 'TRANSIT' AND exchange_segment = ? "  # noqa: S608
