@@ -1,5 +1,5 @@
 -- The schema of riskguard, version 4, as SQLite statements.
--- Generated from riskguard/store/tables, triggers.py and views.py: `python -m riskguard.store.snapshot`.
+-- Generated from riskguard/store/tables, triggers and views.py: `python -m riskguard.store.snapshot`.
 
 CREATE TABLE account_heads (
     account TEXT NOT NULL,
@@ -146,6 +146,8 @@ CREATE TABLE control_actions (
 )
  STRICT;
 
+CREATE INDEX idx_control_actions_kind ON control_actions (account, kind, sequence);
+
 CREATE UNIQUE INDEX uq_control_actions_open ON control_actions (account) WHERE is_open = 1;
 
 CREATE TABLE control_changes (
@@ -249,7 +251,7 @@ CREATE TABLE decisions (
     CONSTRAINT pk_decisions PRIMARY KEY (account, sequence),
     CONSTRAINT ck_decisions_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_decisions_sequence CHECK (typeof(sequence) IN ('integer', 'null') AND sequence >= 1),
-    CONSTRAINT ck_decisions_kind CHECK (kind IN ('ORDER', 'KILL', 'RELEASE', 'APPLY', 'INIT', 'STATE', 'ADOPTED', 'OVERRIDE', 'BASELINE')),
+    CONSTRAINT ck_decisions_kind CHECK (kind IN ('ORDER', 'KILL', 'RELEASE', 'APPLY', 'INIT', 'STATE', 'ADOPTED', 'OVERRIDE', 'BASELINE', 'MODIFY')),
     CONSTRAINT ck_decisions_approved CHECK (typeof(approved) IN ('integer', 'null') AND approved IN (0, 1)),
     CONSTRAINT ck_decisions_decided_at_us CHECK (typeof(decided_at_us) IN ('integer', 'null') AND decided_at_us >= 100000000000000)
 )
@@ -464,6 +466,10 @@ CREATE TABLE instruments (
     multiplier INTEGER,
     freeze_quantity INTEGER,
     series TEXT,
+    underlying_symbol TEXT,
+    lower_band REAL,
+    upper_band REAL,
+    band_date TEXT,
     CONSTRAINT pk_instruments PRIMARY KEY (security_id, exchange_segment),
     CONSTRAINT ck_instruments_security_id CHECK (trim(security_id) != ''),
     CONSTRAINT ck_instruments_strike_price CHECK (typeof(strike_price) IN ('real', 'integer', 'null') AND abs(strike_price) < 900000000000000),
@@ -471,7 +477,9 @@ CREATE TABLE instruments (
     CONSTRAINT ck_instruments_tick_size CHECK (typeof(tick_size) IN ('real', 'integer', 'null') AND abs(tick_size) < 900000000000000),
     CONSTRAINT ck_instruments_updated_at CHECK (typeof(updated_at) IN ('integer', 'null') AND updated_at < 100000000000),
     CONSTRAINT ck_instruments_multiplier CHECK (typeof(multiplier) IN ('integer', 'null') AND multiplier >= 1),
-    CONSTRAINT ck_instruments_freeze_quantity CHECK (typeof(freeze_quantity) IN ('integer', 'null') AND freeze_quantity >= 0)
+    CONSTRAINT ck_instruments_freeze_quantity CHECK (typeof(freeze_quantity) IN ('integer', 'null') AND freeze_quantity >= 0),
+    CONSTRAINT ck_instruments_lower_band CHECK (typeof(lower_band) IN ('real', 'integer', 'null') AND abs(lower_band) < 900000000000000),
+    CONSTRAINT ck_instruments_upper_band CHECK (typeof(upper_band) IN ('real', 'integer', 'null') AND abs(upper_band) < 900000000000000)
 );
 
 CREATE INDEX idx_instruments_isin ON instruments (isin);
@@ -576,6 +584,28 @@ CREATE INDEX idx_ledger_date ON ledger_entries (entry_date);
 
 CREATE UNIQUE INDEX uq_ledger_entries_digest ON ledger_entries (digest) WHERE digest IS NOT NULL;
 
+CREATE TABLE limit_days (
+    account TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    limit_id TEXT NOT NULL,
+    check_name TEXT NOT NULL,
+    approved INTEGER DEFAULT 0 NOT NULL,
+    near_misses INTEGER DEFAULT 0 NOT NULL,
+    peak_pct_e2 INTEGER DEFAULT 0 NOT NULL,
+    peak TEXT DEFAULT '' NOT NULL,
+    warned_pct INTEGER DEFAULT 0 NOT NULL,
+    to_sequence INTEGER DEFAULT 0 NOT NULL,
+    CONSTRAINT pk_limit_days PRIMARY KEY (account, session_date, limit_id),
+    CONSTRAINT ck_limit_days_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_limit_days_check_name CHECK (trim(check_name) != ''),
+    CONSTRAINT ck_limit_days_approved CHECK (typeof(approved) IN ('integer', 'null') AND approved >= 0),
+    CONSTRAINT ck_limit_days_near_misses CHECK (typeof(near_misses) IN ('integer', 'null') AND near_misses >= 0),
+    CONSTRAINT ck_limit_days_peak_pct_e2 CHECK (typeof(peak_pct_e2) IN ('integer', 'null') AND peak_pct_e2 >= 0),
+    CONSTRAINT ck_limit_days_warned_pct CHECK (typeof(warned_pct) IN ('integer', 'null') AND warned_pct >= 0),
+    CONSTRAINT ck_limit_days_to_sequence CHECK (typeof(to_sequence) IN ('integer', 'null') AND to_sequence >= 0)
+)
+ STRICT;
+
 CREATE TABLE limit_sets (
     digest TEXT NOT NULL,
     body TEXT NOT NULL,
@@ -614,6 +644,8 @@ CREATE TABLE margin_requirements (
     exposure_margin REAL,
     var_margin REAL,
     calculated_at INTEGER NOT NULL,
+    side TEXT,
+    leg_set TEXT,
     CONSTRAINT ck_margin_requirements_account_type CHECK (trim(account_type) != '' AND length(account_type) <= 64),
     CONSTRAINT ck_margin_requirements_quantity CHECK (typeof(quantity) IN ('integer', 'null') AND quantity >= 1),
     CONSTRAINT ck_margin_requirements_price CHECK (typeof(price) IN ('real', 'integer', 'null') AND abs(price) < 900000000000000),
@@ -626,6 +658,8 @@ CREATE TABLE margin_requirements (
 
 CREATE INDEX idx_margin_requirements_account ON margin_requirements (account_type);
 
+CREATE INDEX idx_margin_requirements_leg ON margin_requirements (account_type, security_id, calculated_at);
+
 CREATE INDEX idx_margin_requirements_order ON margin_requirements (order_id);
 
 CREATE TABLE marks (
@@ -636,6 +670,8 @@ CREATE TABLE marks (
     ask_e4 INTEGER,
     at_us INTEGER NOT NULL,
     source TEXT DEFAULT '' NOT NULL,
+    lower_band_e4 INTEGER,
+    upper_band_e4 INTEGER,
     CONSTRAINT pk_marks PRIMARY KEY (exchange_segment, security_id),
     CONSTRAINT ck_marks_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
 )
@@ -811,6 +847,8 @@ CREATE TABLE permits (
     filled_quantity INTEGER DEFAULT 0 NOT NULL,
     price_e4 INTEGER,
     trigger_price_e4 INTEGER,
+    risk_price_e4 INTEGER,
+    reference_e4 INTEGER,
     cancel_first TEXT DEFAULT '[]' NOT NULL,
     order_id TEXT,
     granted_at_us INTEGER NOT NULL,
@@ -818,20 +856,31 @@ CREATE TABLE permits (
     sent_at_us INTEGER,
     ended_at_us INTEGER,
     detail TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT 'NEW' NOT NULL,
+    changes_order TEXT DEFAULT '' NOT NULL,
+    becomes TEXT DEFAULT '' NOT NULL,
+    basket TEXT DEFAULT '' NOT NULL,
+    leg INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_permits PRIMARY KEY (account, client_order_id),
     CONSTRAINT ck_permits_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_permits_sequence CHECK (typeof(sequence) IN ('integer', 'null') AND sequence >= 1),
-    CONSTRAINT ck_permits_state CHECK (state IN ('GRANTED', 'SENT', 'ACKED', 'UNKNOWN', 'REFUSED', 'FILLED', 'CANCELLED', 'EXPIRED', 'VOID', 'RELEASED')),
-    CONSTRAINT ck_permits_quantity CHECK (typeof(quantity) IN ('integer', 'null') AND quantity >= 1),
+    CONSTRAINT ck_permits_state CHECK (state IN ('GRANTED', 'SENT', 'ACKED', 'UNKNOWN', 'REFUSED', 'FILLED', 'CANCELLED', 'EXPIRED', 'VOID', 'RELEASED', 'MERGED')),
+    CONSTRAINT ck_permits_quantity CHECK (typeof(quantity) IN ('integer', 'null') AND quantity >= 0),
     CONSTRAINT ck_permits_filled_quantity CHECK (typeof(filled_quantity) IN ('integer', 'null') AND filled_quantity >= 0),
     CONSTRAINT ck_permits_granted_at_us CHECK (typeof(granted_at_us) IN ('integer', 'null') AND granted_at_us >= 100000000000000),
     CONSTRAINT ck_permits_expires_at_us CHECK (typeof(expires_at_us) IN ('integer', 'null') AND expires_at_us >= 100000000000000),
     CONSTRAINT ck_permits_sent_at_us CHECK (typeof(sent_at_us) IN ('integer', 'null') AND sent_at_us >= 100000000000000),
     CONSTRAINT ck_permits_ended_at_us CHECK (typeof(ended_at_us) IN ('integer', 'null') AND ended_at_us >= 100000000000000),
+    CONSTRAINT ck_permits_kind CHECK (kind IN ('NEW', 'MODIFY')),
+    CONSTRAINT ck_permits_leg CHECK (typeof(leg) IN ('integer', 'null') AND leg >= 0),
     CONSTRAINT uq_permits_correlation_id UNIQUE (correlation_id),
     CONSTRAINT ck_permits_filled CHECK (filled_quantity <= quantity)
 )
  STRICT;
+
+CREATE INDEX idx_permits_basket ON permits (account, basket) WHERE basket <> '';
+
+CREATE INDEX idx_permits_changes ON permits (account, changes_order) WHERE changes_order <> '';
 
 CREATE INDEX idx_permits_granted ON permits (account, granted_at_us);
 
@@ -1240,6 +1289,28 @@ CREATE INDEX idx_trades_unbooked ON trades (account_type, trade_ts) WHERE booked
 
 CREATE UNIQUE INDEX uq_trades_fill ON trades (account_type, exchange_segment, session_date, exchange_trade_id, order_id) WHERE session_date IS NOT NULL AND exchange_trade_id IS NOT NULL;
 
+CREATE TABLE upkeep_runs (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    attempts INTEGER DEFAULT 1 NOT NULL,
+    holder TEXT DEFAULT '' NOT NULL,
+    started_at_us INTEGER NOT NULL,
+    finished_at_us INTEGER,
+    outcome TEXT,
+    detail TEXT DEFAULT '{}' NOT NULL,
+    CONSTRAINT ck_upkeep_runs_kind CHECK (kind IN ('backup', 'archive', 'vacuum')),
+    CONSTRAINT ck_upkeep_runs_slot CHECK (trim(slot) != ''),
+    CONSTRAINT ck_upkeep_runs_attempts CHECK (typeof(attempts) IN ('integer', 'null') AND attempts >= 1),
+    CONSTRAINT ck_upkeep_runs_started_at_us CHECK (typeof(started_at_us) IN ('integer', 'null') AND started_at_us >= 100000000000000),
+    CONSTRAINT ck_upkeep_runs_finished_at_us CHECK (typeof(finished_at_us) IN ('integer', 'null') AND finished_at_us >= 100000000000000),
+    CONSTRAINT ck_upkeep_runs_outcome CHECK (outcome IN ('DONE', 'FAILED')),
+    CONSTRAINT uq_upkeep_runs_kind_slot UNIQUE (kind, slot)
+)
+ STRICT;
+
+CREATE INDEX idx_upkeep_runs_kind ON upkeep_runs (kind, finished_at_us);
+
 CREATE TABLE websocket_connections (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     account_type TEXT NOT NULL,
@@ -1392,13 +1463,17 @@ CREATE TRIGGER instruments_update_bumps AFTER UPDATE ON instruments BEGIN UPDATE
 
 CREATE TRIGGER instruments_delete_bumps AFTER DELETE ON instruments BEGIN UPDATE account_heads SET version = version + 1 WHERE account = 'GLOBAL'; END;
 
-CREATE TRIGGER positions_insert_bumps AFTER INSERT ON positions WHEN NEW.snapshot_id = 0 BEGIN UPDATE account_heads SET version = version + 1 WHERE account = NEW.account_type; END;
+CREATE TRIGGER positions_insert_bumps AFTER INSERT ON positions WHEN NEW.snapshot_id = 0 BEGIN UPDATE account_heads SET version = version + 1 WHERE account IN (NEW.account_type); END;
+
+CREATE TRIGGER positions_update_bumps AFTER UPDATE ON positions WHEN NEW.snapshot_id = 0 OR OLD.snapshot_id = 0 BEGIN UPDATE account_heads SET version = version + 1 WHERE account IN (NEW.account_type, OLD.account_type); END;
+
+CREATE TRIGGER positions_delete_bumps AFTER DELETE ON positions WHEN OLD.snapshot_id = 0 BEGIN UPDATE account_heads SET version = version + 1 WHERE account IN (OLD.account_type); END;
 
 CREATE TRIGGER orders_keeps_ours BEFORE INSERT ON orders WHEN NEW.client_order_id IS NULL AND NEW.source IS NULL AND NEW.exit_group IS NULL AND EXISTS (SELECT 1 FROM orders WHERE id = NEW.id AND (client_order_id IS NOT NULL OR source IS NOT NULL OR exit_group IS NOT NULL)) BEGIN UPDATE orders SET id = NEW.id, account_type = NEW.account_type, correlation_id = NEW.correlation_id, status = NEW.status, order_status = NEW.order_status, side = NEW.side, product = NEW.product, order_type = NEW.order_type, validity = NEW.validity, security_id = NEW.security_id, exchange_segment = NEW.exchange_segment, trading_symbol = NEW.trading_symbol, quantity = NEW.quantity, disclosed_qty = NEW.disclosed_qty, price = NEW.price, trigger_price = NEW.trigger_price, traded_qty = NEW.traded_qty, remaining_qty = NEW.remaining_qty, avg_price = NEW.avg_price, co_stop_loss_value = NEW.co_stop_loss_value, co_trigger_price = NEW.co_trigger_price, bo_profit_value = NEW.bo_profit_value, bo_stop_loss_value = NEW.bo_stop_loss_value, bo_order_type = NEW.bo_order_type, parent_order_id = NEW.parent_order_id, leg_type = NEW.leg_type, is_sliced_order = NEW.is_sliced_order, slice_order_id = NEW.slice_order_id, slice_index = NEW.slice_index, total_slice_quantity = NEW.total_slice_quantity, after_market_order = NEW.after_market_order, amo_time = NEW.amo_time, exchange_order_id = NEW.exchange_order_id, exchange_time = NEW.exchange_time, algo_id = NEW.algo_id, drv_expiry_date = NEW.drv_expiry_date, drv_option_type = NEW.drv_option_type, drv_strike_price = NEW.drv_strike_price, oms_error_code = NEW.oms_error_code, oms_error_description = NEW.oms_error_description, created_at = NEW.created_at, updated_at = NEW.updated_at, completed_at = NEW.completed_at, raw_request = NEW.raw_request, raw_response = NEW.raw_response WHERE id = NEW.id; SELECT RAISE(IGNORE); END;
 
 CREATE TRIGGER trades_keeps_ours BEFORE INSERT ON trades WHEN NEW.client_order_id IS NULL AND NEW.booked_at_us IS NULL AND NEW.session_date IS NULL AND EXISTS (SELECT 1 FROM trades WHERE id = NEW.id AND (client_order_id IS NOT NULL OR booked_at_us IS NOT NULL OR session_date IS NOT NULL)) BEGIN UPDATE trades SET id = NEW.id, order_id = NEW.order_id, account_type = NEW.account_type, exchange_order_id = NEW.exchange_order_id, exchange_trade_id = NEW.exchange_trade_id, security_id = NEW.security_id, exchange_segment = NEW.exchange_segment, trading_symbol = NEW.trading_symbol, side = NEW.side, product = NEW.product, order_type = NEW.order_type, quantity = NEW.quantity, price = NEW.price, trade_value = NEW.trade_value, brokerage = NEW.brokerage, exchange_charges = NEW.exchange_charges, clearing_charges = NEW.clearing_charges, stt = NEW.stt, stamp_duty = NEW.stamp_duty, transaction_charges = NEW.transaction_charges, gst = NEW.gst, total_charges = NEW.total_charges, net_amount = NEW.net_amount, trade_ts = NEW.trade_ts, created_at = NEW.created_at, updated_at = NEW.updated_at, exchange_time = NEW.exchange_time, drv_expiry_date = NEW.drv_expiry_date, drv_option_type = NEW.drv_option_type, drv_strike_price = NEW.drv_strike_price, raw_data = NEW.raw_data WHERE id = NEW.id; SELECT RAISE(IGNORE); END;
 
-CREATE TRIGGER instruments_keeps_ours BEFORE INSERT ON instruments WHEN NEW.multiplier IS NULL AND NEW.freeze_quantity IS NULL AND NEW.series IS NULL AND EXISTS (SELECT 1 FROM instruments WHERE security_id = NEW.security_id AND exchange_segment = NEW.exchange_segment AND (multiplier IS NOT NULL OR freeze_quantity IS NOT NULL OR series IS NOT NULL)) BEGIN UPDATE instruments SET security_id = NEW.security_id, exchange_segment = NEW.exchange_segment, symbol = NEW.symbol, trading_symbol = NEW.trading_symbol, name = NEW.name, instrument_type = NEW.instrument_type, expiry_date = NEW.expiry_date, strike_price = NEW.strike_price, option_type = NEW.option_type, lot_size = NEW.lot_size, tick_size = NEW.tick_size, underlying_security_id = NEW.underlying_security_id, isin = NEW.isin, meta = NEW.meta, updated_at = NEW.updated_at WHERE security_id = NEW.security_id AND exchange_segment = NEW.exchange_segment; SELECT RAISE(IGNORE); END;
+CREATE TRIGGER instruments_keeps_ours BEFORE INSERT ON instruments WHEN NEW.multiplier IS NULL AND NEW.freeze_quantity IS NULL AND NEW.series IS NULL AND NEW.underlying_symbol IS NULL AND NEW.lower_band IS NULL AND NEW.upper_band IS NULL AND NEW.band_date IS NULL AND EXISTS (SELECT 1 FROM instruments WHERE security_id = NEW.security_id AND exchange_segment = NEW.exchange_segment AND (multiplier IS NOT NULL OR freeze_quantity IS NOT NULL OR series IS NOT NULL OR underlying_symbol IS NOT NULL OR lower_band IS NOT NULL OR upper_band IS NOT NULL OR band_date IS NOT NULL)) BEGIN UPDATE instruments SET security_id = NEW.security_id, exchange_segment = NEW.exchange_segment, symbol = NEW.symbol, trading_symbol = NEW.trading_symbol, name = NEW.name, instrument_type = NEW.instrument_type, expiry_date = NEW.expiry_date, strike_price = NEW.strike_price, option_type = NEW.option_type, lot_size = NEW.lot_size, tick_size = NEW.tick_size, underlying_security_id = NEW.underlying_security_id, isin = NEW.isin, meta = NEW.meta, updated_at = NEW.updated_at WHERE security_id = NEW.security_id AND exchange_segment = NEW.exchange_segment; SELECT RAISE(IGNORE); END;
 
 CREATE TRIGGER decisions_update_refused BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions is append-only: it is the evidence'); END;
 
@@ -1412,13 +1487,19 @@ CREATE TRIGGER limit_sets_delete_refused BEFORE DELETE ON limit_sets BEGIN SELEC
 
 CREATE TRIGGER limit_sets_replace_refused BEFORE INSERT ON limit_sets WHEN EXISTS (SELECT 1 FROM limit_sets was WHERE was.digest = NEW.digest AND was.body IS NOT NEW.body) BEGIN SELECT RAISE(ABORT, 'limit_sets is append-only: it is the evidence'); END;
 
-CREATE TRIGGER traders_control_latch_holds BEFORE UPDATE ON traders_control WHEN (OLD.is_active = 1 AND OLD.control_type = 'KILL_SWITCH' AND upper(coalesce(OLD.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NOT (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND upper(coalesce(NEW.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NEW.account_type = OLD.account_type)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account_type, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'the kill switch is released with `riskguard release`, not with SQL'); END;
+CREATE TRIGGER traders_control_latch_holds BEFORE UPDATE ON traders_control WHEN (OLD.is_active = 1 AND OLD.control_type = 'KILL_SWITCH' AND upper(coalesce(OLD.kill_switch_status, '')) NOT IN ('DEACTIVATE', 'DEACTIVATED', 'INACTIVE', 'OFF') AND (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND upper(coalesce(NEW.kill_switch_status, '')) NOT IN ('DEACTIVATE', 'DEACTIVATED', 'INACTIVE', 'OFF') AND NEW.account_type = OLD.account_type) IS NOT TRUE) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account_type, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'the kill switch is released with `riskguard release`, not with SQL'); END;
 
 CREATE TRIGGER traders_control_limit_holds BEFORE UPDATE ON traders_control WHEN (OLD.is_active = 1 AND OLD.control_type <> 'KILL_SWITCH' AND (NEW.is_active IS NOT 1 OR (OLD.daily_loss_limit IS NOT NULL AND (NEW.daily_loss_limit IS NULL OR NEW.daily_loss_limit > OLD.daily_loss_limit)) OR (OLD.position_size_limit IS NOT NULL AND (NEW.position_size_limit IS NULL OR NEW.position_size_limit > OLD.position_size_limit)) OR (OLD.order_value_limit IS NOT NULL AND (NEW.order_value_limit IS NULL OR NEW.order_value_limit > OLD.order_value_limit)) OR NEW.control_type IS NOT OLD.control_type OR NEW.account_type IS NOT OLD.account_type OR NEW.limit_id IS NOT OLD.limit_id OR NEW.check_name IS NOT OLD.check_name OR NEW.parameters IS NOT OLD.parameters OR NEW.scope IS NOT OLD.scope OR NEW.on_breach IS NOT OLD.on_breach OR NEW.mode IS NOT OLD.mode OR NEW.kill_plan IS NOT OLD.kill_plan)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account_type, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'SQL may tighten a limit, not loosen it: use `riskguard limits apply`'); END;
 
+CREATE TRIGGER traders_control_place_is_taken BEFORE UPDATE ON traders_control WHEN EXISTS (SELECT 1 FROM traders_control was WHERE was.id <> OLD.id AND (was.id = NEW.id OR (NEW.is_active = 1 AND was.is_active = 1 AND was.account_type = NEW.account_type AND was.control_type = NEW.control_type AND coalesce(was.limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(was.scope, '') = coalesce(NEW.scope, '')))) BEGIN SELECT RAISE(ABORT, 'another row is in force in this place: write a new row, it supersedes'); END;
+
 CREATE TRIGGER traders_control_row_stays BEFORE DELETE ON traders_control WHEN OLD.is_active = 1 AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account_type, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'a limit or kill in force is not deleted: use `riskguard limits apply` or `riskguard release`'); END;
 
-CREATE TRIGGER traders_control_supersedes BEFORE INSERT ON traders_control BEGIN SELECT RAISE(ABORT, 'the kill switch is released with `riskguard release`, not with SQL') FROM traders_control was WHERE (was.id = NEW.id OR (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND was.account_type = NEW.account_type)) AND (was.is_active = 1 AND was.control_type = 'KILL_SWITCH' AND upper(coalesce(was.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NOT (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND upper(coalesce(NEW.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF') AND NEW.account_type = was.account_type)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); SELECT RAISE(ABORT, 'SQL may tighten a limit, not loosen it: use `riskguard limits apply`') FROM traders_control was WHERE was.id = NEW.id AND (was.is_active = 1 AND was.control_type <> 'KILL_SWITCH' AND (NEW.is_active IS NOT 1 OR (was.daily_loss_limit IS NOT NULL AND (NEW.daily_loss_limit IS NULL OR NEW.daily_loss_limit > was.daily_loss_limit)) OR (was.position_size_limit IS NOT NULL AND (NEW.position_size_limit IS NULL OR NEW.position_size_limit > was.position_size_limit)) OR (was.order_value_limit IS NOT NULL AND (NEW.order_value_limit IS NULL OR NEW.order_value_limit > was.order_value_limit)) OR NEW.control_type IS NOT was.control_type OR NEW.account_type IS NOT was.account_type OR NEW.limit_id IS NOT was.limit_id OR NEW.check_name IS NOT was.check_name OR NEW.parameters IS NOT was.parameters OR NEW.scope IS NOT was.scope OR NEW.on_breach IS NOT was.on_breach OR NEW.mode IS NOT was.mode OR NEW.kill_plan IS NOT was.kill_plan)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); SELECT RAISE(ABORT, 'SQL may tighten a limit, not loosen it: use `riskguard limits apply`') FROM traders_control was WHERE NEW.is_active = 1 AND was.is_active = 1 AND was.control_type <> 'KILL_SWITCH' AND was.account_type = NEW.account_type AND was.control_type = NEW.control_type AND coalesce(was.limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(was.scope, '') = coalesce(NEW.scope, '') AND (NEW.control_type IS NOT was.control_type OR NEW.account_type IS NOT was.account_type OR NEW.limit_id IS NOT was.limit_id OR NEW.check_name IS NOT was.check_name OR NEW.parameters IS NOT was.parameters OR NEW.scope IS NOT was.scope OR NEW.on_breach IS NOT was.on_breach OR NEW.mode IS NOT was.mode OR NEW.kill_plan IS NOT was.kill_plan) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values)  SELECT account_type, 'SUPERSEDED', id, control_type, coalesce(limit_id, ''), coalesce(scope, ''), json_object('daily_loss_limit', traders_control.daily_loss_limit, 'position_size_limit', traders_control.position_size_limit, 'order_value_limit', traders_control.order_value_limit, 'kill_switch_status', traders_control.kill_switch_status, 'parameters', traders_control.parameters, 'is_active', traders_control.is_active), NULL FROM traders_control WHERE NEW.is_active = 1 AND is_active = 1 AND account_type = NEW.account_type AND control_type = NEW.control_type AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, ''); INSERT INTO control_actions (account, kind, by_whom, at_us) SELECT NEW.account_type, 'SUPERSEDE', 'trigger', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) WHERE NEW.is_active = 1 AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); UPDATE traders_control SET is_active = 0, deactivated_at = NEW.created_at, updated_at = NEW.updated_at WHERE NEW.is_active = 1 AND is_active = 1 AND account_type = NEW.account_type AND control_type = NEW.control_type AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, ''); DELETE FROM control_actions WHERE kind = 'SUPERSEDE' AND account = NEW.account_type; END;
+CREATE TRIGGER traders_control_id_counts AFTER INSERT ON traders_control WHEN NEW.id < 1 BEGIN SELECT RAISE(ABORT, 'ids of traders_control count from 1: leave the id out'); END;
+
+CREATE TRIGGER traders_control_id_stays BEFORE UPDATE ON traders_control WHEN NEW.id < 1 BEGIN SELECT RAISE(ABORT, 'ids of traders_control count from 1: leave the id alone'); END;
+
+CREATE TRIGGER traders_control_supersedes BEFORE INSERT ON traders_control BEGIN SELECT RAISE(ABORT, 'the kill switch is released with `riskguard release`, not with SQL') FROM traders_control was WHERE (was.id = NEW.id OR (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND was.account_type = NEW.account_type)) AND (was.is_active = 1 AND was.control_type = 'KILL_SWITCH' AND upper(coalesce(was.kill_switch_status, '')) NOT IN ('DEACTIVATE', 'DEACTIVATED', 'INACTIVE', 'OFF') AND (NEW.is_active = 1 AND NEW.control_type = 'KILL_SWITCH' AND upper(coalesce(NEW.kill_switch_status, '')) NOT IN ('DEACTIVATE', 'DEACTIVATED', 'INACTIVE', 'OFF') AND NEW.account_type = was.account_type) IS NOT TRUE) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); SELECT RAISE(ABORT, 'SQL may tighten a limit, not loosen it: use `riskguard limits apply`') FROM traders_control was WHERE was.id = NEW.id AND (was.is_active = 1 AND was.control_type <> 'KILL_SWITCH' AND (NEW.is_active IS NOT 1 OR (was.daily_loss_limit IS NOT NULL AND (NEW.daily_loss_limit IS NULL OR NEW.daily_loss_limit > was.daily_loss_limit)) OR (was.position_size_limit IS NOT NULL AND (NEW.position_size_limit IS NULL OR NEW.position_size_limit > was.position_size_limit)) OR (was.order_value_limit IS NOT NULL AND (NEW.order_value_limit IS NULL OR NEW.order_value_limit > was.order_value_limit)) OR NEW.control_type IS NOT was.control_type OR NEW.account_type IS NOT was.account_type OR NEW.limit_id IS NOT was.limit_id OR NEW.check_name IS NOT was.check_name OR NEW.parameters IS NOT was.parameters OR NEW.scope IS NOT was.scope OR NEW.on_breach IS NOT was.on_breach OR NEW.mode IS NOT was.mode OR NEW.kill_plan IS NOT was.kill_plan)) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); SELECT RAISE(ABORT, 'SQL may tighten a limit, not loosen it: use `riskguard limits apply`') FROM traders_control was WHERE NEW.is_active = 1 AND was.is_active = 1 AND was.control_type <> 'KILL_SWITCH' AND was.account_type = NEW.account_type AND was.control_type = NEW.control_type AND coalesce(was.limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(was.scope, '') = coalesce(NEW.scope, '') AND (NEW.control_type IS NOT was.control_type OR NEW.account_type IS NOT was.account_type OR NEW.limit_id IS NOT was.limit_id OR NEW.check_name IS NOT was.check_name OR NEW.parameters IS NOT was.parameters OR NEW.scope IS NOT was.scope OR NEW.on_breach IS NOT was.on_breach OR NEW.mode IS NOT was.mode OR NEW.kill_plan IS NOT was.kill_plan) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); SELECT RAISE(ABORT, 'a row that supersedes another must be whole and new: see the checks of traders_control') FROM traders_control was WHERE NEW.is_active = 1 AND was.is_active = 1 AND was.account_type = NEW.account_type AND was.control_type = NEW.control_type AND coalesce(was.limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(was.scope, '') = coalesce(NEW.scope, '') AND was.id <> NEW.id AND (EXISTS (SELECT 1 FROM traders_control c WHERE c.id = NEW.id) OR EXISTS (SELECT 1 FROM (SELECT NEW.account_type AS account_type, NEW.control_type AS control_type, NEW.kill_switch_status AS kill_switch_status, NEW.daily_loss_limit AS daily_loss_limit, NEW.position_size_limit AS position_size_limit, NEW.order_value_limit AS order_value_limit, NEW.is_active AS is_active, NEW.created_at AS created_at, NEW.updated_at AS updated_at, NEW.activated_at AS activated_at, NEW.deactivated_at AS deactivated_at, NEW.activated_by AS activated_by, NEW.reason AS reason, NEW.limit_id AS limit_id, NEW.check_name AS check_name, NEW.parameters AS parameters, NEW.scope AS scope, NEW.on_breach AS on_breach, NEW.mode AS mode, NEW.kill_plan AS kill_plan, NEW.source AS source, NEW.rulebook_digest AS rulebook_digest, NEW.action_id AS action_id) WHERE account_type IS NULL OR control_type IS NULL OR created_at IS NULL OR updated_at IS NULL OR NOT (control_type IN ('KILL_SWITCH', 'RISK_LIMIT', 'POSITION_LIMIT')) OR NOT (daily_loss_limit > 0) OR NOT (kill_plan IN ('halt', 'cancel', 'flatten', 'broker')) OR NOT (mode IN ('enforce', 'shadow')) OR NOT (on_breach IN ('warn', 'reject', 'reduce_only', 'halt', 'kill')) OR NOT (order_value_limit > 0) OR NOT (position_size_limit > 0) OR NOT (trim(account_type) != '' AND length(account_type) <= 64) OR NOT (typeof(action_id) IN ('integer', 'null')) OR NOT (typeof(activated_at) IN ('integer', 'null') AND activated_at < 100000000000) OR NOT (typeof(created_at) IN ('integer', 'null') AND created_at < 100000000000) OR NOT (typeof(daily_loss_limit) IN ('real', 'integer', 'null') AND abs(daily_loss_limit) < 900000000000000) OR NOT (typeof(deactivated_at) IN ('integer', 'null') AND deactivated_at < 100000000000) OR NOT (typeof(is_active) IN ('integer', 'null') AND is_active IN (0, 1)) OR NOT (typeof(order_value_limit) IN ('real', 'integer', 'null') AND abs(order_value_limit) < 900000000000000) OR NOT (typeof(position_size_limit) IN ('real', 'integer', 'null') AND abs(position_size_limit) < 900000000000000) OR NOT (typeof(updated_at) IN ('integer', 'null') AND updated_at < 100000000000))); INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values)  SELECT account_type, 'SUPERSEDED', id, control_type, coalesce(limit_id, ''), coalesce(scope, ''), json_object('daily_loss_limit', traders_control.daily_loss_limit, 'position_size_limit', traders_control.position_size_limit, 'order_value_limit', traders_control.order_value_limit, 'kill_switch_status', traders_control.kill_switch_status, 'parameters', traders_control.parameters, 'is_active', traders_control.is_active), NULL FROM traders_control WHERE NEW.is_active = 1 AND is_active = 1 AND account_type = NEW.account_type AND control_type = NEW.control_type AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, ''); INSERT INTO control_actions (account, kind, by_whom, at_us) SELECT NEW.account_type, 'SUPERSEDE', 'trigger', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) WHERE NEW.is_active = 1 AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')); UPDATE traders_control SET is_active = 0, deactivated_at = NEW.created_at, updated_at = NEW.updated_at WHERE NEW.is_active = 1 AND id <> NEW.id AND is_active = 1 AND account_type = NEW.account_type AND control_type = NEW.control_type AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, ''); DELETE FROM control_actions WHERE kind = 'SUPERSEDE' AND account = NEW.account_type; END;
 
 CREATE TRIGGER traders_control_keeps_tighter AFTER INSERT ON traders_control WHEN NEW.is_active = 1 AND NEW.control_type <> 'KILL_SWITCH' AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')) AND EXISTS (SELECT 1 FROM control_changes c WHERE c.what = 'SUPERSEDED' AND c.is_adopted = 0 AND c.account = NEW.account_type AND c.control_type = NEW.control_type AND c.limit_id = coalesce(NEW.limit_id, '') AND c.scope = coalesce(NEW.scope, '')) BEGIN UPDATE traders_control SET daily_loss_limit = (SELECT min(v) FROM (SELECT NEW.daily_loss_limit AS v UNION ALL SELECT json_extract(ch.old_values, '$.daily_loss_limit') FROM control_changes ch WHERE ch.what = 'SUPERSEDED' AND ch.is_adopted = 0 AND ch.account = NEW.account_type AND ch.control_type = NEW.control_type AND ch.limit_id = coalesce(NEW.limit_id, '') AND ch.scope = coalesce(NEW.scope, '')) WHERE v IS NOT NULL), position_size_limit = (SELECT min(v) FROM (SELECT NEW.position_size_limit AS v UNION ALL SELECT json_extract(ch.old_values, '$.position_size_limit') FROM control_changes ch WHERE ch.what = 'SUPERSEDED' AND ch.is_adopted = 0 AND ch.account = NEW.account_type AND ch.control_type = NEW.control_type AND ch.limit_id = coalesce(NEW.limit_id, '') AND ch.scope = coalesce(NEW.scope, '')) WHERE v IS NOT NULL), order_value_limit = (SELECT min(v) FROM (SELECT NEW.order_value_limit AS v UNION ALL SELECT json_extract(ch.old_values, '$.order_value_limit') FROM control_changes ch WHERE ch.what = 'SUPERSEDED' AND ch.is_adopted = 0 AND ch.account = NEW.account_type AND ch.control_type = NEW.control_type AND ch.limit_id = coalesce(NEW.limit_id, '') AND ch.scope = coalesce(NEW.scope, '')) WHERE v IS NOT NULL) WHERE id = NEW.id; END;
 

@@ -22,14 +22,18 @@ audit_app = typer.Typer(help="The journal: verify it.", no_args_is_help=True)
 @one_line_errors
 def version(db: Db = None, as_json: Json = False) -> None:
     """
-    Say which schema the file has, and which SQLite reads it.
+    Say which schema the database has, and which SQLite or PostgreSQL serves it.
 
     Exit status: 0 shown; 1 not readable.
     """
     from riskguard.store.inspect import identify
     from riskguard.store.sqlite import SCHEMA_VERSION, has_wal_reset_bug
 
-    found = identify(database_url(db))
+    url = database_url(db)
+    if sqlite_path(url) is None:
+        _server_version(url, SCHEMA_VERSION, as_json)
+        return
+    found = identify(url)
     data = {
         "database": str(found.path), "schema": found.version, "kind": found.kind, "this_version_wants": SCHEMA_VERSION,
         "sqlite": sqlite3.sqlite_version, "sqlite_has_wal_reset_bug": has_wal_reset_bug(),
@@ -40,6 +44,21 @@ def version(db: Db = None, as_json: Json = False) -> None:
     say(f"{found.path}: {found.kind}, schema {found.version}; this riskguard wants {SCHEMA_VERSION}")
     if has_wal_reset_bug():
         say(f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug: riskguard checkpoints only under the write lock")
+
+
+def _server_version(url: str, wanted: int, as_json: bool) -> None:
+    from riskguard.store import catalog, postgresql
+
+    where = postgresql.place(url)
+    with postgresql.connect(url) as connection, postgresql.one_line(where), connection.begin():
+        found = catalog.identify(connection)
+    if as_json:
+        document(
+            {"database": where, "schema": found.version, "kind": found.kind, "this_version_wants": wanted,
+             "postgresql": found.server}
+        )  # fmt: skip
+        return
+    say(f"{where}: {found.kind}, schema {found.version}; this riskguard wants {wanted}; PostgreSQL {found.server}")
 
 
 class Unit(StrEnum):
@@ -65,7 +84,7 @@ def upgrade(
     as_json: Json = False,
 ) -> None:
     """
-    Bring a copy-trading database of schema 1, 2 or 3 to this version's schema.
+    Bring a copy-trading database of schema 1, 2 or 3, or an empty PostgreSQL database, to this version's schema.
 
     A verified backup is made beside it first. Every row comes along, or is kept in `quarantine` with the
     reason. A database that is there already is left as it is.
@@ -75,9 +94,13 @@ def upgrade(
     from riskguard.cli.upgrading import progress, report
     from riskguard.services.upgrade import upgrade as bring_up
 
+    url = database_url(file or db)
+    if sqlite_path(url) is None:
+        _raise_server(url, as_json)
+        return
     with progress(quiet=as_json) as on_progress:
         done = bring_up(
-            database_url(file or db),
+            url,
             position_size_unit=None if position_size_unit is None else position_size_unit.value,
             rulebook=rulebook,
             on_progress=on_progress,
@@ -88,33 +111,70 @@ def upgrade(
         report(done)
 
 
+def _raise_server(url: str, as_json: bool) -> None:
+    from riskguard.services.server import upgrade as bring_up
+
+    done = bring_up(url)
+    if as_json:
+        document(asdict(done))
+    elif done.already:
+        say(f"{done.database} is already at schema {done.version}")
+    else:
+        say(f"{done.database}: empty → schema 4. Nobody may trade yet: it has no account and no limits")
+
+
 @app.command("check")
 @one_line_errors
-def check(db: Db = None, as_json: Json = False) -> None:
+def check(
+    db: Db = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what reads the whole file.")] = False,
+    as_json: Json = False,
+) -> None:
     """
-    Check that the file is whole: integrity, the declared schema, and every account's journal.
+    Check that the database is whole: integrity, the declared schema, and every account's journal.
+
+    Also what surrounds it: permissions, halt directories, backups, archives, space. What is only to be looked at
+    is said, and leaves the exit status 0. On PostgreSQL the schema only, by the role that owns it; integrity is
+    the server's (`pg_amcheck`).
 
     Exit status: 0 all is well; 1 something is wrong.
     """
+    from riskguard.cli.upkeep import show_findings
     from riskguard.services import overview
-    from riskguard.store.inspect import drift, integrity
+    from riskguard.services.upkeep.checkup import findings
     from riskguard.store.session import Store
 
     url = database_url(db)
     path = sqlite_path(url)
-    assert path is not None
+    if path is None:
+        _check_server(url, as_json)
+        return
     with contextlib.closing(Store(url)) as store:
-        with store.session(durable=False, wait_s=2.0) as session:
-            wrong = [*integrity(session.connection), *drift(session.connection)]
-            store.roll_back(session)
-        journals = overview.verify(store, with_replay=False)
-    wrong += [f"journal of {each['account']}: {each['wrong']}" for each in journals if each["wrong"]]
+        found = findings(store, quick=quick)
+        journals = overview.verify(store, with_replay=False) if as_json and not quick else []
+    wrong = [each.what for each in found if each.severity == "error"]
     if as_json:
-        document({"database": str(path), "wrong": wrong, "journals": journals})
+        listed = [asdict(each) for each in found]
+        document({"database": str(path), "wrong": wrong, "journals": journals, "findings": listed})
+    else:
+        show_findings(found)
+        say(f"{path}: {'all is well' if not wrong else f'{len(wrong)} things are wrong'}")
+    if wrong:
+        raise typer.Exit(ERROR)
+
+
+def _check_server(url: str, as_json: bool) -> None:
+    from riskguard.store import catalog, postgresql
+
+    where = postgresql.place(url)
+    with postgresql.connect(url) as connection, postgresql.one_line(where):
+        wrong = catalog.check(connection)
+    if as_json:
+        document({"database": where, "wrong": wrong, "journals": None})
     else:
         for each in wrong:
             say(f"WRONG: {each}")
-        say(f"{path}: {'all is well' if not wrong else f'{len(wrong)} things are wrong'}")
+        say(f"{where}: {'the schema is as declared' if not wrong else f'{len(wrong)} things are wrong'}")
     if wrong:
         raise typer.Exit(ERROR)
 

@@ -34,7 +34,8 @@ from riskguard.store.tables.instruments import instruments
 WAIT_S = 5.0
 ADD_INSTRUMENT = insert_into(
     instruments, "security_id", "exchange_segment", "symbol", "trading_symbol", "name", "instrument_type", "expiry_date",
-    "lot_size", "tick_size", "underlying_security_id", "isin", "updated_at", "multiplier", "series", replace=True,
+    "lot_size", "tick_size", "underlying_symbol", "isin", "updated_at", "multiplier", "series",
+    "option_type", "strike_price", "freeze_quantity", replace=True,
 )  # fmt: skip
 ROLES_MAX = 64
 
@@ -155,8 +156,10 @@ def _add_instruments(session: Session, found: list[tuple[Instrument, dict[str, s
         session.run(
             ADD_INSTRUMENT, security_id=each.security_id, exchange_segment=each.exchange_segment, symbol=each.symbol,
             trading_symbol=each.symbol, name=row.get("name"), instrument_type=each.kind, expiry_date=each.expiry or None,
-            lot_size=each.lot_size, tick_size=float(to_decimal(each.tick_e4)), underlying_security_id=each.underlying or None,
+            lot_size=each.lot_size, tick_size=float(to_decimal(each.tick_e4)), underlying_symbol=each.underlying,
             isin=row.get("isin"), updated_at=now_us // 1_000_000, multiplier=each.multiplier, series=row.get("series"),
+            option_type=each.option_type or None, freeze_quantity=each.freeze_quantity,
+            strike_price=None if each.strike_e4 is None else float(to_decimal(each.strike_e4)),
         )  # fmt: skip
 
 
@@ -165,6 +168,7 @@ def _create(path: Path) -> None:
     lite.create_file(path)
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first page: see services/upkeep
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             connection.execute(f"PRAGMA application_id = {lite.APPLICATION_ID}")
@@ -179,21 +183,26 @@ def _create(path: Path) -> None:
 
 def migrate(path: Path) -> None:
     """Run Alembic's versions on the file, in one transaction."""
-    from alembic import command
-    from alembic.config import Config
-
     engine = sa.create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None), poolclass=sa.NullPool
     )
-    config = Config()
-    config.set_main_option("script_location", str(folder("schema")).replace("%", "%%"))
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        run_versions(connection)
         seed_config(connection, SystemClock().now_us() // 1_000_000)
         connection.exec_driver_sql("COMMIT")
     engine.dispose()
+
+
+def run_versions(connection: sa.Connection) -> None:
+    """Run the versions the database does not have yet, in the caller's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder("schema")).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _discard(path: Path) -> None:

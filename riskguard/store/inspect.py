@@ -12,6 +12,11 @@ from riskguard.home import sqlite_path
 from riskguard.locate import folder
 from riskguard.store.sqlite import APPLICATION_ID
 
+V3_DOUBLES = frozenset(
+    {"index idx_copy_mappings_leader", "index idx_copy_mappings_follower", "index idx_bo_legs_parent"}
+)
+"""Indexes that a version 3 program beside us makes again at each of its starts: doubled, and harmless."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -60,7 +65,8 @@ def drift(connection: sqlite3.Connection) -> list[str]:
         wanted.executescript((folder("schema") / "sqlite.sql").read_text(encoding="utf-8"))
         declared, found = _objects(wanted), _objects(connection)
     said = [f"schema: {name} is missing" for name in sorted(declared.keys() - found.keys())]
-    said += [f"schema: {name} is not declared" for name in sorted(found.keys() - declared.keys())]
+    extra = found.keys() - declared.keys() - V3_DOUBLES
+    said += [f"schema: {name} is not declared" for name in sorted(extra)]
     same = declared.keys() & found.keys()
     return said + [f"schema: {name} differs" for name in sorted(same) if declared[name] != found[name]]
 

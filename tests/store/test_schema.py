@@ -7,11 +7,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from riskguard.locate import folder
 from riskguard.services.setup import initialise
 from riskguard.store.inspect import drift, identify, integrity
-from riskguard.store.snapshot import sqlite_text
+from riskguard.store.snapshot import sqlite_text, statements_of
+from tests.store.declared import declared, differences
 
 
 @pytest.fixture
@@ -39,6 +41,49 @@ def test_migrations_give_what_is_declared(database: Path) -> None:
         connection.execute("ALTER TABLE orders ADD COLUMN surprise TEXT")
 
         assert drift(connection) == ["schema: table orders differs"]
+
+
+NOTICED = [
+    ("ALTER TABLE orders ADD COLUMN surprise TEXT", {"column orders.surprise", "columns orders"}),
+    (
+        "ALTER TABLE orders RENAME COLUMN source TO origin",
+        {"column orders.source", "column orders.origin", "columns orders"},
+    ),
+    ("DROP INDEX uq_traders_control_active", {"index uq_traders_control_active"}),
+    ("CREATE UNIQUE INDEX idx_more ON orders (id)", {"index idx_more"}),
+    ("DROP VIEW v_cover_orders", {"view v_cover_orders"}),
+    (
+        "CREATE TABLE beside (id INTEGER NOT NULL PRIMARY KEY)",
+        {"column beside.id", "columns beside", "primary key beside"},
+    ),
+]
+
+
+def test_reflection_gives_the_declared_tables(database: Path) -> None:
+    """
+    Columns, types, nullability, defaults, keys, checks and indexes as SQLite itself says them, not as text; each
+    change is noticed. PostgreSQL is held to the same in `test_postgresql`.
+    """
+    engine = sa.create_engine(f"sqlite:///{database}", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        assert len(declared(connection.dialect)) > 1000
+        assert differences(connection) == []
+    for statement, noticed in NOTICED:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            connection.exec_driver_sql(statement)
+            assert set(differences(connection)) == noticed, statement
+            connection.exec_driver_sql("ROLLBACK")
+
+
+def test_the_text_is_split_where_a_statement_ends() -> None:
+    """A trigger holds semicolons of its own; nothing is lost, and a text that was cut off is noticed."""
+    text = sqlite_text()
+    written = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("--"))
+
+    assert "".join(f"{each};".replace("\n", "") for each in statements_of(text)) == written.replace("\n", "")
+    with pytest.raises(ValueError, match="within a statement"):
+        statements_of(text.rstrip()[:-1])
 
 
 def test_database_is_private_and_known(database: Path) -> None:

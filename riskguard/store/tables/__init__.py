@@ -25,6 +25,7 @@ from riskguard.store.tables import (
     snapshots,
     statements,
     super_orders,
+    upkeep,
 )
 from riskguard.store.tables.base import SCHEMA_VERSION, metadata
 
@@ -49,4 +50,5 @@ __all__ = [
     "snapshots",
     "statements",
     "super_orders",
+    "upkeep",
 ]

@@ -17,6 +17,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from riskguard.store.tables.words import MEANINGS, UNITS
+
 SCHEMA_VERSION: Final = 4
 
 metadata = sa.MetaData(
@@ -129,7 +131,7 @@ def account(name: str = "account_type", *, nullable: bool = False, key: bool = F
     column = sa.column(name, sa.Text())
     named = sa.and_(sa.func.trim(column) != "", sa.func.length(column) <= ACCOUNT_CHARS_MAX)
     return (
-        *text(name, nullable=nullable, key=key, doc="account name"),
+        *text(name, nullable=nullable, key=key),
         sa.CheckConstraint(named, name=name),
     )
 
@@ -138,7 +140,7 @@ def flag(name: str, *, nullable: bool = True, default: int | None = None, doc: s
     """0 or 1."""
     check = whole_check(name, sa.column(name, sa.Integer()).in_((0, 1)))
     column: sa.Column[int] = sa.Column(
-        name, INTEGER, nullable=nullable, server_default=_default(default), doc=doc or "0 or 1"
+        name, INTEGER, nullable=nullable, server_default=_default(default), doc=doc, info={"unit": "0 or 1"}
     )
     return (column, check)
 
@@ -172,9 +174,13 @@ def real(name: str, *, nullable: bool = True, default: int | None = None, doc: s
     return (column, finite_check(name))
 
 
-def money_real(name: str, *, nullable: bool = True, default: int | None = None, doc: str = "") -> Items:
+def money_real(
+    name: str, *, nullable: bool = True, default: int | None = None, unit: str = "rupees", doc: str = ""
+) -> Items:
     """Rupees as a binary float, as version 3 has them; writers of ours round to four places first."""
-    return real(name, nullable=nullable, default=default, doc=doc or "rupees")
+    items = real(name, nullable=nullable, default=default, doc=doc)
+    items[0].info["unit"] = unit
+    return items
 
 
 def epoch(name: str, *, nullable: bool = True, key: bool = False, doc: str = "") -> Items:
@@ -185,14 +191,17 @@ def epoch(name: str, *, nullable: bool = True, key: bool = False, doc: str = "")
         nullable=nullable,
         primary_key=key,
         autoincrement=False,
-        doc=doc or "epoch seconds",
+        doc=doc,
+        info={"unit": "seconds since 1970, UTC"},
     )
     return (column, whole_check(name, sa.column(name, sa.BigInteger()) < EPOCH_S_MAX))
 
 
 def epoch_us(name: str, *, nullable: bool = True, doc: str = "") -> Items:
     """Whole microseconds since 1970 UTC; seconds or milliseconds by mistake are refused."""
-    column: sa.Column[int] = sa.Column(name, INTEGER, nullable=nullable, doc=doc or "microseconds since 1970, UTC")
+    column: sa.Column[int] = sa.Column(
+        name, INTEGER, nullable=nullable, doc=doc, info={"unit": "microseconds since 1970, UTC"}
+    )
     return (column, whole_check(name, sa.column(name, sa.BigInteger()) >= EPOCH_S_MAX * 1000))
 
 
@@ -219,6 +228,9 @@ def partial_index(
 def table(name: str, *items: SchemaItem | Items, about: str, strict: bool = False) -> sa.Table:
     """Declare a table; *strict* for riskguard's own, which no program of version 3 writes."""
     flat = tuple(_flat(items))
+    for item in flat:
+        if isinstance(item, sa.Column):
+            _say(item)
     numbered = any(isinstance(item, sa.Column) and item.autoincrement is True for item in flat)
     return sa.Table(
         name,
@@ -228,6 +240,14 @@ def table(name: str, *items: SchemaItem | Items, about: str, strict: bool = Fals
         sqlite_autoincrement=numbered,
         sqlite_strict=strict,
     )
+
+
+def _say(column: sa.Column[Any]) -> None:
+    """Give the column the meaning and the unit its name stands for, where its declaration says neither."""
+    name = column.name
+    column.doc = column.doc or MEANINGS.get(name, "")
+    if "unit" not in column.info:
+        column.info["unit"] = "1/10000 rupee" if name.endswith("_e4") else UNITS.get(name, "")
 
 
 def v3_columns(declared: sa.Table) -> tuple[str, ...]:

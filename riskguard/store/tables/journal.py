@@ -19,7 +19,7 @@ from riskguard.store.tables.base import (
 )
 
 PERMIT_STATES = (
-    "GRANTED", "SENT", "ACKED", "UNKNOWN", "REFUSED", "FILLED", "CANCELLED", "EXPIRED", "VOID", "RELEASED",
+    "GRANTED", "SENT", "ACKED", "UNKNOWN", "REFUSED", "FILLED", "CANCELLED", "EXPIRED", "VOID", "RELEASED", "MERGED",
 )  # fmt: skip
 LIVE_PERMIT_STATES = ("GRANTED", "SENT", "ACKED", "UNKNOWN")
 
@@ -62,7 +62,8 @@ decisions = table(
         "ADOPTED",
         "OVERRIDE",
         "BASELINE",
-        doc="ORDER, KILL, RELEASE, APPLY, INIT, STATE, ADOPTED, OVERRIDE, BASELINE",
+        "MODIFY",
+        doc="ORDER, MODIFY, KILL, RELEASE, APPLY, INIT, STATE, ADOPTED, OVERRIDE, BASELINE",
     ),
     flag("approved", nullable=False, doc="1: the order may be sent"),
     text("strategy", nullable=False, default=""),
@@ -94,7 +95,7 @@ permits = table(
     word(
         "state",
         *PERMIT_STATES,
-        doc="GRANTED, SENT, ACKED, UNKNOWN hold quantity; REFUSED, FILLED, CANCELLED, EXPIRED, VOID, RELEASED do not",
+        doc="GRANTED, SENT, ACKED, UNKNOWN hold quantity; REFUSED, FILLED, CANCELLED, EXPIRED, VOID, RELEASED, MERGED do not",
     ),
     text("direction", nullable=False, doc="REDUCING is what stopped accounts still let out"),
     text("emergency_by", nullable=False, default="", doc="who let an exit out past a stop; empty: nobody"),
@@ -106,7 +107,7 @@ permits = table(
     text("order_type", nullable=False),
     text("strategy", nullable=False, default=""),
     text("exit_group", nullable=False, default="", doc="orders of which at most one can still fill; empty: none"),
-    whole("quantity", nullable=False, at_least=1, doc="ordered"),
+    whole("quantity", nullable=False, at_least=0, doc="ordered; of a change what it adds"),
     whole("filled_quantity", nullable=False, default=0, at_least=0, doc="of which traded"),
     sa.Column("price_e4", INTEGER, doc="limit price; null: a market order"),
     sa.Column("trigger_price_e4", INTEGER, doc="null: none"),
@@ -119,11 +120,18 @@ permits = table(
     epoch_us("sent_at_us", doc="when it was marked before the wire; null: not sent"),
     epoch_us("ended_at_us", doc="when it stopped holding quantity"),
     text("detail", nullable=False, default="", doc="why it ended"),
+    word("kind", "NEW", "MODIFY", default="NEW", doc="MODIFY: a change of a working order, merged into it once taken"),
+    text("changes_order", nullable=False, default="", doc="of a change: the order's own client order id, or broker's id"),
+    text("becomes", nullable=False, default="", doc="of a change: JSON of the order as it will be"),
+    text("basket", nullable=False, default="", doc="legs approved as one decision share it; empty: none"),
+    whole("leg", nullable=False, default=0, at_least=0, doc="place in the basket: an earlier leg is sent first"),
     sa.PrimaryKeyConstraint("account", "client_order_id"),
     sa.UniqueConstraint("correlation_id"),
     sa.CheckConstraint("filled_quantity <= quantity", name="filled"),
     partial_index("idx_permits_live", "account", "state", where="state IN ('GRANTED', 'SENT', 'ACKED', 'UNKNOWN')"),
     partial_index("idx_permits_order", "account", "order_id", where="order_id IS NOT NULL"),
+    partial_index("idx_permits_basket", "account", "basket", where="basket <> ''"),
+    partial_index("idx_permits_changes", "account", "changes_order", where="changes_order <> ''"),
     sa.Index("idx_permits_granted", "account", "granted_at_us"),
     about="Reservations: what an approved order holds until it is filled, cancelled or released.",
     strict=True,

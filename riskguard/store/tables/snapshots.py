@@ -27,7 +27,7 @@ snapshots = table(
     since_v4(
         row_id(),
         account("account"),
-        word("kind", *SNAPSHOT_KINDS),
+        word("kind", *SNAPSHOT_KINDS, doc="positions, holdings, funds, orders, trades"),
         epoch_us("fetched_at_us", nullable=False, doc="when the broker was asked, microseconds UTC"),
         # Rows go in first, in chunks; a reader must never take half a list for the whole.
         flag("complete", nullable=False, doc="1: every row is in"),

@@ -9,9 +9,9 @@ from riskguard.store.tables.base import account, epoch, row_id, table, text, wor
 bracket_order_legs = table(
     "bracket_order_legs",
     row_id(),
-    text("parent_order_id", nullable=False),
-    text("leg_order_id", nullable=False),
-    word("leg_type", "ENTRY", "TARGET", "SL"),
+    text("parent_order_id", nullable=False, doc="the bracket order"),
+    text("leg_order_id", nullable=False, doc="the leg's own order id; the broker sometimes repeats the parent's"),
+    word("leg_type", "ENTRY", "TARGET", "SL", doc="ENTRY, TARGET, SL"),
     account(),
     text("status", default="PENDING", doc="an unknown word is a live leg"),
     epoch("created_at", nullable=False),

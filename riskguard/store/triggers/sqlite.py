@@ -1,11 +1,10 @@
 """
-Triggers: what the database itself holds, whoever writes.
+The triggers of SQLite.
 
-1. Every table an account reads bumps that account's head, so any writer is honoured by the very next check.
-2. Plain SQL may tighten, never loosen: a looser limit or a lowered latch is refused, or merged to the tighter,
-   unless a `control_actions` row is open in the same transaction (which no other connection can see).
-3. What plain SQL did change is kept in `control_changes`.
-4. The journal is append-only.
+Three ways in which SQLite writes without asking are met here. A REPLACE deletes rows without asking a DELETE
+trigger: what it would take the place of is looked at first. An IGNORE passes over a row after its BEFORE
+trigger has run: a row that would be passed over must have changed nothing. And several triggers of one event
+run in no promised order: what depends on order is one trigger.
 """
 
 from __future__ import annotations
@@ -13,38 +12,27 @@ from __future__ import annotations
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from riskguard.store.tables.base import v3_columns
+from riskguard.store.tables.control import traders_control
 from riskguard.store.tables.instruments import instruments
 from riskguard.store.tables.orders import orders
 from riskguard.store.tables.statements import trades
-
-HALTING: Final = "upper(coalesce({row}.kill_switch_status, '')) NOT IN ('INACTIVE', 'DEACTIVATE', 'DEACTIVATED', 'OFF')"
-
-BUMPED: Final = {  # table -> the column that names the account
-    "accounts": "account",
-    "traders_control": "account_type",
-    "permits": "account",
-    "order_messages": "account",
-    "refusal_repeats": "account",
-    "day_baselines": "account",
-    "day_books": "account",
-    "snapshots": "account",
-    "orders": "account_type",
-    "trades": "account_type",
-    "pnl_readings": "account",
-    "state_causes": "account",
-    "sweeps": "account",
-    "control_actions": "account",
-}
-GLOBAL_TABLES: Final = ("instruments",)
+from riskguard.store.triggers.shared import (
+    BUMPED,
+    GLOBAL_TABLES,
+    KEPT_COLUMNS,
+    LATCH_SAYS,
+    LIMIT_COLUMNS,
+    LIMIT_SAYS,
+    POLICY_COLUMNS,
+    ROW_SAYS,
+    append_only_says,
+    halting,
+)
 
 _NOW_US: Final = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
-
-LIMIT_COLUMNS: Final = ("daily_loss_limit", "position_size_limit", "order_value_limit")
-POLICY_COLUMNS: Final = (
-    "control_type", "account_type", "limit_id", "check_name", "parameters", "scope", "on_breach", "mode", "kill_plan",
-)  # fmt: skip
 
 
 def sqlite_triggers() -> list[str]:
@@ -83,9 +71,13 @@ def _bumps(table: str, account: str) -> list[str]:
 
 def _snapshot_rows_bump() -> list[str]:
     """A position row without a header comes from a version 3 writer: it is evidence, and counts at once."""
+    rows = {"INSERT": ("NEW",), "UPDATE": ("NEW", "OLD"), "DELETE": ("OLD",)}
     return [
-        "CREATE TRIGGER positions_insert_bumps AFTER INSERT ON positions WHEN NEW.snapshot_id = 0 BEGIN "
-        "UPDATE account_heads SET version = version + 1 WHERE account = NEW.account_type; END"
+        f"CREATE TRIGGER positions_{event.lower()}_bumps AFTER {event} ON positions "
+        f"WHEN {' OR '.join(f'{row}.snapshot_id = 0' for row in named)} BEGIN "
+        f"UPDATE account_heads SET version = version + 1 "
+        f"WHERE account IN ({', '.join(f'{row}.account_type' for row in named)}); END"
+        for event, named in rows.items()
     ]
 
 
@@ -109,7 +101,7 @@ def _keeps_ours(declared: sa.Table) -> str:
 
 def _append_only(table: str, *in_place_of: str) -> list[str]:
     """A REPLACE deletes without asking a DELETE trigger, so what it would take the place of is looked at first."""
-    says = f"SELECT RAISE(ABORT, '{table} is append-only: it is the evidence')"
+    says = f"SELECT RAISE(ABORT, '{append_only_says(table)}')"
     made = [
         f"CREATE TRIGGER {table}_{event.lower()}_refused BEFORE {event} ON {table} BEGIN {says}; END"
         for event in ("UPDATE", "DELETE")
@@ -122,56 +114,88 @@ def _append_only(table: str, *in_place_of: str) -> list[str]:
     return made
 
 
+def _malformed() -> str:
+    """
+    Return the condition under which SQLite itself will refuse NEW, or pass over it where the writer said IGNORE.
+
+    By then a BEFORE trigger has run, and what it did stands: a limit would be superseded by a row that never came.
+    """
+    dialect = sqlite.dialect()
+    checks = [each for each in traders_control.constraints if isinstance(each, sa.CheckConstraint)]
+    refused = [
+        f"NOT ({each.sqltext.compile(dialect=dialect, compile_kwargs={'literal_binds': True})})" for each in checks
+    ]
+    columns = [each for each in traders_control.columns if not each.primary_key]
+    missing = [f"{each.name} IS NULL" for each in columns if not each.nullable]
+    values = ", ".join(f"NEW.{each.name} AS {each.name}" for each in columns)
+    return f"EXISTS (SELECT 1 FROM (SELECT {values}) WHERE {' OR '.join((*missing, *sorted(refused)))})"
+
+
 def _control_triggers() -> list[str]:
     no_action = "NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN ({row}.account_type, 'GLOBAL'))"
-    latched = "{row}.is_active = 1 AND {row}.control_type = 'KILL_SWITCH' AND " + HALTING
+    latched = "{row}.is_active = 1 AND {row}.control_type = 'KILL_SWITCH' AND " + halting("{row}")
     limit = "{row}.is_active = 1 AND {row}.control_type <> 'KILL_SWITCH'"
-    lowers = f"({latched.format(row='{old}')} AND NOT ({latched.format(row='NEW')} AND NEW.account_type = {{old}}.account_type))"
+    # "IS NOT TRUE" and not "NOT": of a row that says NULL nobody knows that it holds.
+    stays = f"({latched.format(row='NEW')} AND NEW.account_type = {{old}}.account_type)"
+    lowers = f"({latched.format(row='{old}')} AND {stays} IS NOT TRUE)"
     loosens = f"({limit.format(row='{old}')} AND (NEW.is_active IS NOT 1"
     loosens += "".join(
         f" OR ({{old}}.{c} IS NOT NULL AND (NEW.{c} IS NULL OR NEW.{c} > {{old}}.{c}))" for c in LIMIT_COLUMNS
     )
     loosens += "".join(f" OR NEW.{c} IS NOT {{old}}.{c}" for c in POLICY_COLUMNS) + "))"
     standing = (
-        "is_active = 1 AND account_type = NEW.account_type AND control_type = NEW.control_type "
-        "AND coalesce(limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(scope, '') = coalesce(NEW.scope, '')"
+        "{row}is_active = 1 AND {row}account_type = NEW.account_type AND {row}control_type = NEW.control_type "
+        "AND coalesce({row}limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce({row}scope, '') = coalesce(NEW.scope, '')"
     )
-    values = ", ".join(f"'{c}', {{row}}.{c}" for c in (*LIMIT_COLUMNS, "kill_switch_status", "parameters", "is_active"))
+    is_standing = standing.format(row="")
+    values = ", ".join(f"'{c}', {{row}}.{c}" for c in KEPT_COLUMNS)
     log = "INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values) "
-    latch_says = "the kill switch is released with `riskguard release`, not with SQL"
-    limit_says = "SQL may tighten a limit, not loosen it: use `riskguard limits apply`"
     return [
         # -- the latch and the limits do not go down ----------------------------------------------------------
         f"CREATE TRIGGER traders_control_latch_holds BEFORE UPDATE ON traders_control "
         f"WHEN {lowers.format(old='OLD')} AND {no_action.format(row='OLD')} "
-        f"BEGIN SELECT RAISE(ABORT, '{latch_says}'); END",
+        f"BEGIN SELECT RAISE(ABORT, '{LATCH_SAYS}'); END",
         f"CREATE TRIGGER traders_control_limit_holds BEFORE UPDATE ON traders_control "
         f"WHEN {loosens.format(old='OLD')} AND {no_action.format(row='OLD')} "
-        f"BEGIN SELECT RAISE(ABORT, '{limit_says}'); END",
+        f"BEGIN SELECT RAISE(ABORT, '{LIMIT_SAYS}'); END",
+        # An UPDATE OR REPLACE deletes the row whose place it takes, also a kill in force, and asks nobody.
+        "CREATE TRIGGER traders_control_place_is_taken BEFORE UPDATE ON traders_control WHEN EXISTS (SELECT 1 FROM "
+        "traders_control was WHERE was.id <> OLD.id AND (was.id = NEW.id OR (NEW.is_active = 1 "
+        f"AND {standing.format(row='was.')}))) "
+        "BEGIN SELECT RAISE(ABORT, 'another row is in force in this place: write a new row, it supersedes'); END",
         f"CREATE TRIGGER traders_control_row_stays BEFORE DELETE ON traders_control "
-        f"WHEN OLD.is_active = 1 AND {no_action.format(row='OLD')} "
-        "BEGIN SELECT RAISE(ABORT, 'a limit or kill in force is not deleted: use `riskguard limits apply` "
-        "or `riskguard release`'); END",
+        f"WHEN OLD.is_active = 1 AND {no_action.format(row='OLD')} BEGIN SELECT RAISE(ABORT, '{ROW_SAYS}'); END",
+        # Before an insert an id that is still to be given reads -1: a row of that number would seem to be replaced
+        # by each new one, and a kill would be refused.
+        "CREATE TRIGGER traders_control_id_counts AFTER INSERT ON traders_control WHEN NEW.id < 1 "
+        "BEGIN SELECT RAISE(ABORT, 'ids of traders_control count from 1: leave the id out'); END",
+        "CREATE TRIGGER traders_control_id_stays BEFORE UPDATE ON traders_control WHEN NEW.id < 1 "
+        "BEGIN SELECT RAISE(ABORT, 'ids of traders_control count from 1: leave the id alone'); END",
         # One trigger, because SQLite runs several in no promised order. A REPLACE deletes without asking a
         # DELETE trigger, so the row it would delete is looked at first. The action opened around the UPDATE is
         # what lets a superseded row step down; it is gone before the statement ends.
         "CREATE TRIGGER traders_control_supersedes BEFORE INSERT ON traders_control BEGIN "
-        f"SELECT RAISE(ABORT, '{latch_says}') FROM traders_control was WHERE (was.id = NEW.id OR (NEW.is_active = 1 "
+        f"SELECT RAISE(ABORT, '{LATCH_SAYS}') FROM traders_control was WHERE (was.id = NEW.id OR (NEW.is_active = 1 "
         "AND NEW.control_type = 'KILL_SWITCH' AND was.account_type = NEW.account_type)) "
         f"AND {lowers.format(old='was')} AND {no_action.format(row='NEW')}; "
-        f"SELECT RAISE(ABORT, '{limit_says}') FROM traders_control was WHERE was.id = NEW.id "
+        f"SELECT RAISE(ABORT, '{LIMIT_SAYS}') FROM traders_control was WHERE was.id = NEW.id "
         f"AND {loosens.format(old='was')} AND {no_action.format(row='NEW')}; "
-        f"SELECT RAISE(ABORT, '{limit_says}') FROM traders_control was WHERE NEW.is_active = 1 "
+        f"SELECT RAISE(ABORT, '{LIMIT_SAYS}') FROM traders_control was WHERE NEW.is_active = 1 "
         f"AND {limit.format(row='was')} AND was.account_type = NEW.account_type AND was.control_type = NEW.control_type "
         "AND coalesce(was.limit_id, '') = coalesce(NEW.limit_id, '') AND coalesce(was.scope, '') = coalesce(NEW.scope, '') "
         f"AND ({' OR '.join(f'NEW.{c} IS NOT was.{c}' for c in POLICY_COLUMNS)}) AND {no_action.format(row='NEW')}; "
+        # What SQLite would refuse after this trigger it would, under OR IGNORE, only pass over: the row that stands
+        # would have stepped down for one that never came. Under its own id it need not step down to be replaced.
+        "SELECT RAISE(ABORT, 'a row that supersedes another must be whole and new: see the checks of traders_control') "
+        f"FROM traders_control was WHERE NEW.is_active = 1 AND {standing.format(row='was.')} AND was.id <> NEW.id "
+        f"AND (EXISTS (SELECT 1 FROM traders_control c WHERE c.id = NEW.id) OR {_malformed()}); "
         f"{log} SELECT account_type, 'SUPERSEDED', id, control_type, coalesce(limit_id, ''), "
         f"coalesce(scope, ''), json_object({values.format(row='traders_control')}), NULL "
-        f"FROM traders_control WHERE NEW.is_active = 1 AND {standing}; "
+        f"FROM traders_control WHERE NEW.is_active = 1 AND {is_standing}; "
         "INSERT INTO control_actions (account, kind, by_whom, at_us) SELECT NEW.account_type, 'SUPERSEDE', 'trigger', "
         f"{_NOW_US} WHERE NEW.is_active = 1 AND {no_action.format(row='NEW')}; "
         "UPDATE traders_control SET is_active = 0, deactivated_at = NEW.created_at, updated_at = NEW.updated_at "
-        f"WHERE NEW.is_active = 1 AND {standing}; "
+        f"WHERE NEW.is_active = 1 AND id <> NEW.id AND {is_standing}; "
         "DELETE FROM control_actions WHERE kind = 'SUPERSEDE' AND account = NEW.account_type; END",
         # -- a second row keeps the tighter of what both say -----------------------------------------------------
         "CREATE TRIGGER traders_control_keeps_tighter AFTER INSERT ON traders_control "

@@ -1,0 +1,54 @@
+"""What the triggers of both databases hold: tables, columns, conditions and words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from riskguard.core.state import INACTIVE_WORDS
+
+BUMPED: Final = {  # table -> the column that names the account
+    "accounts": "account",
+    "traders_control": "account_type",
+    "permits": "account",
+    "order_messages": "account",
+    "refusal_repeats": "account",
+    "day_baselines": "account",
+    "day_books": "account",
+    "snapshots": "account",
+    "orders": "account_type",
+    "trades": "account_type",
+    "pnl_readings": "account",
+    "state_causes": "account",
+    "sweeps": "account",
+    "control_actions": "account",
+}
+GLOBAL_TABLES: Final = ("instruments",)
+"""Tables of all accounts: they bump the GLOBAL head."""
+
+APPEND_ONLY: Final = ("decisions", "limit_sets")
+
+LIMIT_COLUMNS: Final = ("daily_loss_limit", "position_size_limit", "order_value_limit")
+POLICY_COLUMNS: Final = (
+    "control_type", "account_type", "limit_id", "check_name", "parameters", "scope", "on_breach", "mode", "kill_plan",
+)  # fmt: skip
+"""What makes a limit the limit it is. Another value is another limit, and nobody can say it is as tight."""
+KEPT_COLUMNS: Final = (*LIMIT_COLUMNS, "kill_switch_status", "parameters", "is_active")
+"""What `control_changes` keeps of a row, before and after."""
+
+LATCH_SAYS: Final = "the kill switch is released with `riskguard release`, not with SQL"
+LIMIT_SAYS: Final = "SQL may tighten a limit, not loosen it: use `riskguard limits apply`"
+ROW_SAYS: Final = "a limit or kill in force is not deleted: use `riskguard limits apply` or `riskguard release`"
+
+
+def append_only_says(table: str) -> str:
+    return f"{table} is append-only: it is the evidence"
+
+
+def halting(row: str, upper: str = "upper({})") -> str:
+    """
+    Return the condition under which the word of *row* halts: any but the few that can mean "not halted".
+
+    *upper* must change ASCII letters only: with a locale's rules a letter nobody meant could become one of ours.
+    """
+    words = ", ".join(f"'{word}'" for word in sorted(INACTIVE_WORDS))
+    return upper.format(f"coalesce({row}.kill_switch_status, '')") + f" NOT IN ({words})"
