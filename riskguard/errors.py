@@ -8,12 +8,23 @@ Every exception of riskguard, cut by what the caller does next.
     │   ├── RulebookError            a rulebook or limit is malformed; nothing was applied
     │   ├── SettingsError            a setting, URL or profile is malformed
     │   ├── UnknownAccountError      the account is not in the database
-    │   └── ReportInvalidError       reported positions or a P&L figure are malformed
+    │   ├── RowInvalidError          a value a table does not take; nothing was written
+    │   ├── ReportInvalidError       reported positions or a P&L figure are malformed
+    │   ├── InstrumentsInvalidError  an instrument master is none, or cut off; the table is as it was
+    │   └── TokenInvalidError        what was given is no access token, or one that has expired
+    ├── ExtraMissingError            a package of an extra is not installed: `pip install 'riskguard[…]'`
+    ├── SecretError                  a stored secret cannot be used; nothing was sent
+    │   ├── SecretKeyError           no key at hand, or none that may be used: `riskguard secrets init`
+    │   ├── SecretWrongKeyError      made with a key that is not at hand: bring that key back
+    │   ├── SecretTamperedError      changed, or carried here from another place: set it anew
+    │   └── TokenMissingError        the account has no active token: `riskguard token set`
     ├── StoreError                   do not send; look at the database
     │   ├── StoreUnavailableError    nothing is known to be written: do not send
     │   │   ├── DatabaseMissingError the file is not there or is empty: `riskguard init`
     │   │   ├── SchemaMismatchError  another schema version: `riskguard db upgrade`
     │   │   └── UpgradeError         an old database was not upgraded; it is as it was
+    │   ├── RowRefusedError          the database itself refused a row; the write was undone
+    │   ├── UpkeepError              a backup, archive or vacuum was not done; no row was lost
     │   └── DecisionUnknownError     our own commit may or may not stand: ask again, same id
     ├── PermitError                  this order may not go to the broker
     │   └── PermitNotSendableError   void, expired, already sent, or the state changed
@@ -67,8 +78,69 @@ class UnknownAccountError(InputError):
         super().__init__(f"no account `{account}` here (known: {listed}); add it with `riskguard init --account`")
 
 
+class RowInvalidError(InputError):
+    """A value that its column does not take: refused before the database was asked."""
+
+    def __init__(self, column: str, problem: str, *, value: object = None, is_secret: bool = False) -> None:
+        self.column, self.problem = column, problem
+        self.value_shown = "***" if is_secret else shown(value)
+        super().__init__(f"`{column}` = `{self.value_shown}`: {problem}")
+
+
 class ReportInvalidError(InputError):
     """Reported positions, or a figure a person gave, are malformed; nothing was taken over."""
+
+
+class InstrumentsInvalidError(InputError):
+    """What was given is no instrument master, or it is cut off or mostly broken; the table is as it was."""
+
+
+class TokenInvalidError(InputError):
+    """What was given is no access token, or one that has expired. The message never holds it."""
+
+
+class ExtraMissingError(RiskGuardError):
+    """A package is not installed that only some users need."""
+
+    def __init__(self, extra: str, package: str, needed_for: str) -> None:
+        self.extra, self.package = extra, package
+        super().__init__(f"`{package}` is not installed, {needed_for} need it: `pip install 'riskguard[{extra}]'`")
+
+
+class SecretError(RiskGuardError):
+    """A stored secret cannot be used. Never the same as "there is none", except where it says so."""
+
+
+class SecretKeyError(SecretError):
+    """There is no key at hand, or the one that is there may not be used."""
+
+
+class SecretWrongKeyError(SecretError):
+    """The value was made with a key that is not at hand; it is whole, and readable once the key is back."""
+
+    def __init__(self, place: str, key_id: str, having: tuple[str, ...], source: str) -> None:
+        self.place, self.key_id, self.having = place, key_id, having
+        listed = ", ".join(f"`{each}`" for each in having)
+        super().__init__(
+            f"{place} was made with key `{key_id}`, which is not at hand ({source} has {listed}): bring that key back, "
+            "or set the value anew"
+        )
+
+
+class SecretTamperedError(SecretError):
+    """The value does not open: it was changed, cut, or belongs to another row, column or table."""
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place = place
+        super().__init__(f"{place} does not open: {why}; find out who wrote it, then set it anew")
+
+
+class TokenMissingError(SecretError):
+    """The account has no active access token."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+        super().__init__(f"`{account}` has no active access token, set one with `riskguard token set {account}`")
 
 
 class StoreError(RiskGuardError):
@@ -89,6 +161,18 @@ class SchemaMismatchError(StoreUnavailableError):
 
 class UpgradeError(StoreUnavailableError):
     """An old database was not upgraded; the file is as it was."""
+
+
+class RowRefusedError(StoreError):
+    """A constraint or trigger of the database refused a row; what the block wrote was undone."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the database refused the row ({why}); nothing of it was written: mend the row")
+
+
+class UpkeepError(StoreError):
+    """A backup, archive or vacuum was not done, or not to its end; no row was lost and it can be run again."""
 
 
 class DecisionUnknownError(StoreError):

@@ -98,6 +98,44 @@ with RiskGuard.open("sqlite:///risk.db", sweep=False) as guard:
     assert done.stdout.split() == []
 
 
+def test_the_store_is_public_and_light() -> None:
+    """Its `__all__` is sorted, complete and documented; importing it loads nothing heavy, nor does looking at it."""
+    import riskguard.store as store
+
+    assert store.__all__ == sorted(set(store.__all__))
+    assert set(store.__all__) <= set(dir(store))
+    assert set(store._HOME_OF) | {"rows"} == set(store.__all__)
+    for name in store.__all__:
+        assert (getattr(store, name).__doc__ or "").strip(), name
+    with pytest.raises(AttributeError, match="`Databse`"):
+        _ = store.Databse
+
+    code = (
+        f"import sys, riskguard.store, riskguard.store.rows; dir(riskguard.store);"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "\n"
+
+
+def test_every_public_method_of_the_store_is_documented() -> None:
+    """Each repository, and each of its methods, says what it does in its own words."""
+    import inspect
+
+    from riskguard.store import Database
+    from riskguard.store.repositories.base import Repository
+
+    areas = [name for name, found in vars(Database).items() if isinstance(found, property)]
+    database = Database("sqlite:////nowhere.db")
+    assert len(areas) >= 19
+    for area in areas:
+        repository = getattr(database, area)
+        assert isinstance(repository, Repository) and type(repository).__doc__, area
+        for name, method in inspect.getmembers(type(repository), inspect.isfunction):
+            if not name.startswith("_"):
+                assert method.__doc__ and len(method.__doc__.split()) >= 4, f"{area}.{name}"
+
+
 def test_the_version_is_said_once() -> None:
     """`riskguard.__version__` is the distribution's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

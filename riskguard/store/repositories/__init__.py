@@ -1,0 +1,1 @@
+"""Repositories: one per area, each over the tables of that area. `Database` hands them out."""
