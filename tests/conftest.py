@@ -48,8 +48,12 @@ def home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The host's state directory of this test: no test may halt another one, or this machine."""
     path = homes / str(next(_homes))
     monkeypatch.setenv("RISKGUARD_HOME", str(path))
-    for name in ("RISKGUARD_DB", "RISKGUARD_BY", "RISKGUARD_OPERATOR_TOKEN", "RISKGUARD_DEADLINE_MS"):
+    for name in (
+        "RISKGUARD_DB", "RISKGUARD_BY", "RISKGUARD_OPERATOR_TOKEN", "RISKGUARD_DEADLINE_MS", "RISKGUARD_SECRET_KEY",
+        "RISKGUARD_SECRET_KEY_FILE", "CREDENTIALS_DIRECTORY",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")  # never a person's own keyring
     return path
 
 

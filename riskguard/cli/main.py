@@ -34,11 +34,15 @@ def main() -> None:
         found = usage_status(e, as_json="--json" in sys.argv)
         if found is not None:
             sys.exit(found)
+        from riskguard.redaction import redacted
+
         if os.environ.get("RISKGUARD_DEBUG"):
-            raise
-        print(
-            f"riskguard: internal error: {type(e).__name__}: {e}; set RISKGUARD_DEBUG=1 to see where", file=sys.stderr
-        )
+            import traceback
+
+            print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+            sys.exit(1)
+        said = redacted(f"{type(e).__name__}: {e}")
+        print(f"riskguard: internal error: {said}; set RISKGUARD_DEBUG=1 to see where", file=sys.stderr)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -17,6 +17,7 @@ from riskguard.errors import (
     ReleaseRefusedError,
     RiskGuardError,
 )
+from riskguard.redaction import redacted
 
 OK, ERROR, USAGE, REFUSED, NOT_HALTED, HALTED_HERE = 0, 1, 2, 3, 4, 5
 
@@ -38,7 +39,7 @@ def say(text: str) -> None:
 
 def fail(message: str, status: int) -> NoReturn:
     """Say what is wrong in one line on standard error, and leave."""
-    print(f"riskguard: {' '.join(message.split())}", file=sys.stderr)
+    print(f"riskguard: {redacted(' '.join(message.split()))}", file=sys.stderr)
     raise typer.Exit(status)
 
 
@@ -68,7 +69,7 @@ def usage_status(error: Exception, *, as_json: bool) -> int | None:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(said(), file=sys.stderr)
         return USAGE
-    message = " ".join(said().split())
+    message = redacted(" ".join(said().split()))
     context = getattr(error, "ctx", None)
     path = "riskguard" if context is None else context.command_path
     if as_json:
@@ -86,7 +87,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except RiskGuardError as e:
             if kwargs.get("as_json"):
-                document({"error": type(e).__name__, "message": str(e)})
+                document({"error": type(e).__name__, "message": redacted(str(e))})
             fail(str(e), status_of(e))
         except BrokenPipeError:
             raise  # whoever read us is gone: `main` leaves without a word

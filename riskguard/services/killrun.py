@@ -20,9 +20,11 @@ from riskguard.core.order import Order
 from riskguard.core.seen import Seen, SeenOrder
 from riskguard.errors import BrokerError, BrokerRefusedError, PermitError, RiskGuardError, StoreError
 from riskguard.ports import Broker
+from riskguard.redaction import redacted
 from riskguard.services.guard import RiskGuard
 from riskguard.services.look import look
 from riskguard.services.reconciler import take_over
+from riskguard.services.slicing import sliced
 from riskguard.store import loader, permits, runs
 from riskguard.store.runs import KillRun
 
@@ -138,9 +140,9 @@ class KillRunner:
             self.broker.cancel(order.order_id)
             self._answer(run, step_id, "DONE", "the broker took the request")
         except BrokerRefusedError as e:
-            self._answer(run, step_id, "FAILED", str(e))
+            self._answer(run, step_id, "FAILED", redacted(str(e)))
         except Exception as e:
-            self._answer(run, step_id, "UNKNOWN", f"{type(e).__name__}: {e}")
+            self._answer(run, step_id, "UNKNOWN", redacted(f"{type(e).__name__}: {e}"))
 
     def _flatten(self, run: KillRun, account: Account, seen: Seen) -> None:
         """Close what the plan covers, short options first; each exit goes through the check like any order."""
@@ -151,31 +153,36 @@ class KillRunner:
         for instrument, key, line in left:
             quantity = abs(line.near) - (line.selling if line.near > 0 else line.buying)
             if quantity > 0:
-                self._exit(run, key, line, quantity)
+                self._exit(run, key, line, quantity, instrument)
             elif line.near and any(each.protective for each in line.working.values()):
                 self._make_room(run, line, seen)
-            del instrument
         self._late(run, f"{len(left)} positions to close")
 
-    def _exit(self, run: KillRun, key: tuple[str, str], line: Line, quantity: int) -> None:
-        """Send one exit for what is left after working exits, never across zero."""
-        round_ = self._next_round(run)
-        target = f"{key[0]}:{key[1]}:{line.product}"
-        client_order_id = f"kill-{run.id}-{run.kill_id[-8:]}-{round_}"
-        step_id = self._intend(run, target, client_order_id, f"close {quantity}", round_)
-        if step_id is None or self.broker is None:
-            return
+    def _exit(
+        self, run: KillRun, key: tuple[str, str], line: Line, quantity: int, instrument: Instrument | None
+    ) -> None:
+        """Send exits for what is left after working exits, never across zero, each no larger than the exchange takes."""
+        name = f"kill-{run.id}-{run.kill_id[-8:]}-{self._next_round(run)}"
         side = "SELL" if line.near > 0 else "BUY"
         order = Order(
-            account=self.account, client_order_id=client_order_id, exchange_segment=key[0], security_id=key[1], side=side,
+            account=self.account, client_order_id=name, exchange_segment=key[0], security_id=key[1], side=side,
             product=line.product, order_type="MARKET", quantity=quantity, strategy="kill-run",
         )  # fmt: skip
+        for each in sliced(self.guard, order, instrument)[0]:  # the next round sees what is left
+            self._send(run, each)
+
+    def _send(self, run: KillRun, order: Order) -> None:
+        """Intend, send, and write what came of it."""
+        target, name = f"{order.exchange_segment}:{order.security_id}:{order.product}", str(order.client_order_id)
+        step_id = self._intend(run, target, name, f"close {order.quantity}", self._next_round(run))
+        if step_id is None or self.broker is None:
+            return
         if not self._set(run, step_id, "INTENDED", "SENT", ""):
             return  # another holder took the run over: it must not be sent twice
         try:
             decision = self.guard.place(order, self.broker.place, emergency_exit=f"kill-run:{run.id}")
         except (BrokerError, PermitError, StoreError) as e:
-            self._set(run, step_id, "SENT", "UNKNOWN", f"{type(e).__name__}: {e}")
+            self._set(run, step_id, "SENT", "UNKNOWN", redacted(f"{type(e).__name__}: {e}"))
             return
         if decision.approved:
             self._set(run, step_id, "SENT", "DONE", "placed")

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from riskguard.core.seen import Seen
 from riskguard.ports import Broker, Clock
+from riskguard.redaction import redacted
 
 log = logging.getLogger("riskguard")
 Read = TypeVar("Read")
@@ -25,8 +26,9 @@ def look(broker: Broker, clock: Clock, *, with_funds: bool = True) -> Seen:
         try:
             return ask()
         except Exception as e:  # an adapter may break in any way: that is a finding, not our end
-            failures.append(f"{name}: {type(e).__name__}: {e}"[:200])
-            log.warning("%s could not read %s: %s", broker.name, name, e)
+            said = redacted(str(e))  # it may hold the request, and the token with it
+            failures.append(f"{name}: {type(e).__name__}: {said}"[:200])
+            log.warning("%s could not read %s: %s", broker.name, name, said)
             return None
 
     orders = read("orders", broker.orders)

@@ -20,12 +20,15 @@ from riskguard.core.pnl import DayPnl, day_pnl
 from riskguard.core.quote import Quote
 from riskguard.core.seen import Seen, SeenTrade
 from riskguard.core.state import Cause, TradingState
+from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker, Marks
-from riskguard.services import killswitch, latch
+from riskguard.services import killswitch, latch, rulebooks
 from riskguard.services.guard import RiskGuard
 from riskguard.services.killrun import KillRunner
 from riskguard.services.look import look
+from riskguard.services.nearness import Nearness
 from riskguard.services.reconciler import end_earlier_day, take_over
+from riskguard.services.tokens import ExpiryWatch
 from riskguard.store import books, controls, halt, journal, loader, permits, runs, violations
 from riskguard.store.session import Session, StoreBusyError
 
@@ -71,6 +74,9 @@ class Sweeper:
         self.alerts: Alerts = alerts or LogAlerts()
         self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.kill_runner = KillRunner(guard, account, broker)
+        self.token_watch = ExpiryWatch()
+        self.nearness = Nearness(guard.store, account)
+        self._journaled_to = 0
 
     def sweep(self, *, now: bool = False) -> SweepReport:
         """
@@ -100,7 +106,19 @@ class Sweeper:
                 if outcome.exit_status != killswitch.HALTED:
                     self.alerts.tell(self.account, "critical", outcome.report())
         self._follow_kills()
+        self._count_nearness(report)
         return report
+
+    def _count_nearness(self, report: SweepReport) -> None:
+        """Say which limits the orders since the last sweep came near to; no kill waits for it, and nothing hangs on it."""
+        try:
+            found = self.nearness.count(self._journaled_to, self.guard.clock.now_us())
+        except StoreError as e:
+            log.warning("how near %s is to its limits waits for the next sweep: %s", self.account, e)
+            return
+        report.findings += found
+        for finding in found:
+            self.alerts.tell(self.account, finding.severity, finding.message)
 
     def _follow_kills(self) -> None:
         try:
@@ -116,6 +134,7 @@ class Sweeper:
             date = loader.session_date(now_us)
             session.read_heads(self.account)
             released, generation = self._adopt_kills(session, now_us)
+            rulebooks.take_effect(session, self.account, now_us)
             roll_over(session, self.account, date, seen, now_us)
             end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
             if seen is not None:
@@ -130,15 +149,17 @@ class Sweeper:
             quotes = self._quotes(session, account)
             pnl = self._measure(session, account, quotes, date, now_us)
             before = runs.watches(session, self.account, date)
-            judged = assess(account, pnl, _not_yet_done(before, account), now_us)
+            judged = assess(account, pnl, _not_yet_done(before, account, now_us), now_us)
             if seen is not None and seen.failures:
                 judged.findings.append(Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures)))
+            judged.findings += self.token_watch.findings(session, self.account, now_us)
             runs.save_reading(session, self.account, date, pnl, now_us)
             runs.save_watches(session, self.account, date, judged.watches, before)
             for action in judged.actions:
                 self._write(session, account, action, now_us)
             said = [[each.code, each.severity, each.message] for each in judged.findings]
             runs.finish_slot(session, self.account, KIND, slot, said, now_us)
+            self._journaled_to = session.heads[self.account].sequence
         if generation is not None:
             latch.after_commit(guard.store, generation)
         if released:
@@ -209,7 +230,7 @@ class Sweeper:
                 permits.void_increasing(session, self.account, now_us, finding.message)
 
 
-def _not_yet_done(watches: dict[str, LossWatch], account: Account) -> dict[str, LossWatch]:
+def _not_yet_done(watches: dict[str, LossWatch], account: Account, now_us: int) -> dict[str, LossWatch]:
     """
     Return the watches with a trip that halted nobody taken back: whoever judged it died before the kill.
 
@@ -220,7 +241,7 @@ def _not_yet_done(watches: dict[str, LossWatch], account: Account) -> dict[str, 
     halting = {
         limit.id
         for limit in account.limits.of("daily_loss")
-        if limit.mode == "enforce" and limit.on_breach in ("halt", "kill")
+        if limit.on_breach in ("halt", "kill") and not limit.only_watches(now_us)
     }
     return {
         limit_id: replace(watch, tripped=False) if limit_id in halting else watch for limit_id, watch in watches.items()

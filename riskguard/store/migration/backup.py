@@ -16,6 +16,7 @@ from riskguard.store.migration.source import Source, count, damage
 
 PAGES_AT_ONCE = 2_048
 NAMES_TRIED = 100
+UNPROVEN = ".backing-up"
 
 Progress = Callable[[str, int, int], None]
 
@@ -25,11 +26,14 @@ def take(source: Source, now_us: int, on_progress: Progress) -> Path:
     Write `<name>.v<N>-backup-<UTC time>.db` beside the file and prove it whole; return its path.
 
     Raises UpgradeError (the file is damaged, or the copy differs), OSError, sqlite3.Error; no part of a
-    backup is left behind then. A backup that is there is never written over.
+    backup is left behind then. Until it is proven it bears another name, so that what a crash leaves is never
+    taken for a backup. A backup that is there is never written over.
     """
-    path = _new_file(source, now_us)
+    made = source.path.with_name(source.path.name + UNPROVEN)
+    _remove(made)  # we hold the old file, so nobody else is at work on it
     try:
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        lite.create_file(made)
+        with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as copy:
             source.connection.backup(
                 copy,
                 pages=PAGES_AT_ONCE,
@@ -44,22 +48,27 @@ def take(source: Source, now_us: int, on_progress: Progress) -> Path:
                     raise UpgradeError(
                         f"the backup of `{table}` has not as many rows as the table; nothing was changed"
                     )
-        sync_file(path)
+        sync_file(made)
+        path = _name(source, now_us)
+        os.rename(made, path)
         sync_directory(path.parent)
     except BaseException:
-        for name in (path, Path(f"{path}-journal"), Path(f"{path}-wal"), Path(f"{path}-shm")):
-            name.unlink(missing_ok=True)
+        _remove(made)
         raise
     return path
 
 
-def _new_file(source: Source, now_us: int) -> Path:
+def _remove(path: Path) -> None:
+    for name in (path, Path(f"{path}-journal"), Path(f"{path}-wal"), Path(f"{path}-shm")):
+        name.unlink(missing_ok=True)
+
+
+def _name(source: Source, now_us: int) -> Path:
     stamp = datetime.fromtimestamp(now_us / 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
     for number in range(NAMES_TRIED):
         again = f"-{number}" if number else ""
         path = source.path.with_name(f"{source.path.name}.v{source.version}-backup-{stamp}{again}.db")
-        with contextlib.suppress(FileExistsError):
-            lite.create_file(path)
+        if not os.path.lexists(path):
             return path
     raise UpgradeError(f"`{source.path.parent}` is full of backups of this very second")
 

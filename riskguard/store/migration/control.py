@@ -31,10 +31,13 @@ Unit = Literal["units", "lots", "inr"]
 SIZE: Final = "position_size_limit"
 SWITCHES: Final = {"daily_loss_limit": "daily_loss_limit_enabled", SIZE: "position_size_limit_enabled"}
 OFF_WORDS: Final = frozenset({"false", "0", "no", "off", ""})
+ACKNOWLEDGE: Final = "NOT ACKNOWLEDGED: `{switch}` was off in the old file. Acknowledged by: …, because: …, until: …"
+"""What a limit carried over in shadow says as its source, until a rulebook says better."""
+
 CHECK_OF: Final = {check.v3_column: check.name for check in CHECKS if check.v3_column}
 
 _V3: Final = v3_columns(traders_control)
-_OURS: Final = ("limit_id", "check_name", "parameters", "mode")
+_OURS: Final = ("limit_id", "check_name", "parameters", "mode", "source")
 WRITE = insert_into(traders_control, *_V3, *_OURS)
 
 Row = dict[str, Any]
@@ -82,7 +85,8 @@ def read(source: Source) -> Found:
             owner = row["account_type"] if row["account_type"] in accounts else GLOBAL
             halted[owner] = "; ".join(filter(None, (halted.get(owner), why)))
     off = frozenset(column for column, key in SWITCHES.items() if config.get(key, "true") in OFF_WORDS)
-    has_size = any(is_active(row) and usable(row.get(SIZE)) for row in rows)
+    # Also of history, and of a number that is no limit: whoever reads the row later wants to know what it counted.
+    has_size = any(row.get(SIZE) is not None for row in rows)
     return Found(accounts, unusable, rows, halted, off, has_size)
 
 
@@ -214,7 +218,7 @@ def _settle(values: Row, good: Row, found: Found, unit: Unit | None, standing: s
     apart = off if off and len(off) < len(good) else {}
     values |= dict.fromkeys(apart)
     if off and not apart:
-        values["mode"] = "shadow"
+        values |= {"mode": "shadow", "source": _acknowledgement(off)}
     if good.get(SIZE) is not None and SIZE not in apart:
         values |= {"check_name": CHECK_OF[SIZE], "parameters": json.dumps({"unit": unit})}
     key = (values["account_type"], values["control_type"])
@@ -244,10 +248,15 @@ def _write_apart(session: Session, values: Row, apart: Row, found: Found, unit: 
             "deactivated_at": None,
             "limit_id": f"v3-row-{row['rowid']}-{'off' if shadow else 'limits'}",
             "mode": "shadow" if shadow else None,
+            "source": _acknowledgement(own) if shadow else None,
             "check_name": CHECK_OF[SIZE] if sized else None,
             "parameters": json.dumps({"unit": unit}) if sized else None,
         }
         session.run(WRITE, **fresh)
+
+
+def _acknowledgement(off: Row) -> str:
+    return ACKNOWLEDGE.format(switch="`, `".join(SWITCHES[column] for column in off))
 
 
 def _write(session: Session, values: Row, row: Row, kept: Quarantine, done: Copied) -> bool:
@@ -275,6 +284,7 @@ def _report(row: Row, good: Row, bad: Row, found: Found, unit: Unit | None, carr
         said = f"{account}: {column} {value:g}{f' {unit}' if column == SIZE else ''} kept (row {number})"
         if column in found.off:
             said += f", in shadow: `{SWITCHES[column]}` was off; it is watched and refuses nothing"
+            said += "; its source is an acknowledgement to fill in: `riskguard limits apply`"
         carried.lines.append(said)
     carried.lines += [
         f"{account}: {column} {shown(value)} not taken over (row {number}): no limit can be that; it counts as missing"

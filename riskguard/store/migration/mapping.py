@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from riskguard.errors import UpgradeError
-from riskguard.store.migration.source import Source, has_row_numbers, quoted, spelled
+from riskguard.store.migration.source import Column, Source, has_row_numbers, quoted, spelled
 from riskguard.store.tables import metadata
 from riskguard.store.tables.base import v3_columns
 
@@ -19,8 +19,15 @@ V3_TABLES: Final = tuple(each for each in metadata.sorted_tables if not each.dia
 BY_HAND: Final = ("traders_control",)
 """Carried over by `migration.control`: what is in force is not simply copied."""
 
-RENAMED: Final = {"positions": {"net_qty": "quantity", "buy_avg": "avg_price"}}
+RENAMED: Final = {"positions": {"net_qty": "quantity"}}
 """Versions 1 and 2, and half-migrated files: the old column stands in where the new one is not there."""
+
+AVERAGE: Final = "avg_price"
+"""Of a version 1 position: what it was bought at when long, sold at when short."""
+
+STANDS_IN: Final = {"net_qty": "quantity", "buy_avg": AVERAGE, "sell_avg": AVERAGE}
+
+FLAT_AVERAGE: Final = "avg_price (the position is flat: neither bought nor sold at it)"
 
 FROM_ORDER: Final = ("side", "product", "security_id", "exchange_segment")
 """What a version 1 trade does not say but its order does."""
@@ -28,6 +35,7 @@ FROM_ORDER: Final = ("side", "product", "security_id", "exchange_segment")
 _LEGS: Final = {"ENTRY_LEG": "ENTRY", "TARGET_LEG": "TARGET", "STOP_LOSS_LEG": "SL"}
 
 Value = sa.ColumnElement[Any]
+_ZERO: Final[Value] = sa.literal_column("0")
 Stored = Callable[[Any], Any]
 
 
@@ -39,7 +47,7 @@ class Plan:
     Attributes:
         select: Gives the row's number, the values of `columns`, then those of `unknown`.
         back: Gives the same `columns` from the new table, in the same order of rows.
-        unknown: Columns of the old table that the new one has no place for.
+        unknown: What the old table says and the new one has no place for: columns, or a value of some rows.
         stored: Place among `columns` to how SQLite will store what an oddly declared old column holds.
     """
 
@@ -88,9 +96,15 @@ def _plan(source: Source, declared: sa.Table) -> Plan:
     values, tables = _values(source, declared)
     columns = [column.name for column in declared.columns if column.name in values]
     renamed = {was for new, was in RENAMED.get(declared.name, {}).items() if new not in old}
-    unknown = [name for name in old if name not in values and name not in renamed]
+    apart: dict[str, Value] = {
+        name: sa.literal_column(f"t.{quoted(name)}") for name in old if name not in values and name not in renamed
+    }
+    if declared.name == "positions" and _has_one_average(old):
+        average = apart.pop(AVERAGE)
+        apart[FLAT_AVERAGE] = sa.case((values["net_qty"] == _ZERO, sa.func.nullif(average, _ZERO)), else_=sa.null())
+    unknown = list(apart)
     number: Value = sa.literal_column("t.rowid")
-    shown = [number, *(values[name] for name in columns), *(sa.literal_column(f"t.{quoted(name)}") for name in unknown)]
+    shown = [number, *(values[name] for name in columns), *apart.values()]
     select = sa.select(*shown).select_from(tables).order_by(number)
     back = sa.select(*(declared.c[name] for name in columns)).order_by(sa.literal_column("rowid"))
     plan = Plan(
@@ -98,7 +112,8 @@ def _plan(source: Source, declared: sa.Table) -> Plan:
     )
     for place, name in enumerate(columns):
         wanted = declared.c[name].type.compile(dialect=sqlite.dialect())
-        if name in old and old[name].type != wanted and wanted in _STORED:
+        from_column = old.get(name) or old.get(STANDS_IN.get(name, ""))
+        if from_column is not None and from_column.type != wanted and wanted in _STORED:
             plan.stored[place] = _STORED[wanted]
     return plan
 
@@ -112,7 +127,8 @@ def _values(source: Source, declared: sa.Table) -> tuple[dict[str, Value], sa.Fr
     """
     Return where each column of *declared* comes from, and the tables that takes.
 
-    What the old file does not say is left to the column's default.
+    What the old file does not say is NULL, unknown, wherever the column may be NULL: a default would claim that
+    nothing was traded, or that no charges were paid. Only settings keep their defaults: theirs are true of old ones.
     """
     old, renamed = source.tables[declared.name], RENAMED.get(declared.name, {})
     here = source.table(declared.name, "t")
@@ -125,14 +141,30 @@ def _values(source: Source, declared: sa.Table) -> tuple[dict[str, Value], sa.Fr
             found[name] = sa.func.coalesce(here.c[name], here.c[stand_in]) if both else here.c[name]
         elif stand_in in old:
             found[name] = here.c[stand_in]
+        elif declared.c[name].nullable and declared.c[name].server_default is not None and declared.name != "config":
+            found[name] = sa.null()
     if declared.name == "trades":
         tables = _complete_trade(source, found, here)
     elif declared.name == "orders":
         _documented_words(found)
-    elif declared.name == "positions" and "product" in found:
-        found["product"] = sa.func.coalesce(found["product"], sa.literal("", sa.Text()))
+    elif declared.name == "positions":
+        _complete_position(old, found, here)
     _doubles(declared.name, found, here)
     return found, tables
+
+
+def _complete_position(old: dict[str, Column], found: dict[str, Value], here: sa.FromClause) -> None:
+    """Fill the empty product, and let the one average price of version 1 stand on the side it was traded on."""
+    if "product" in found:
+        found["product"] = sa.func.coalesce(found["product"], sa.literal("", sa.Text()))
+    if _has_one_average(old) and "net_qty" in found:
+        net, average = found["net_qty"], here.c[AVERAGE]
+        found["buy_avg"] = sa.case((net > _ZERO, average), else_=sa.null())
+        found["sell_avg"] = sa.case((net < _ZERO, average), else_=sa.null())
+
+
+def _has_one_average(old: dict[str, Column]) -> bool:
+    return AVERAGE in old and not {"buy_avg", "sell_avg"} & old.keys()
 
 
 def _complete_trade(source: Source, found: dict[str, Value], here: sa.FromClause) -> sa.FromClause:
@@ -173,7 +205,7 @@ def _doubles(table: str, found: dict[str, Value], here: sa.FromClause) -> None:
 
     one: Value = sa.literal_column("1")
     zero: Value = sa.literal_column("0")
-    if table == "auth_tokens" and "is_active" in found:
+    if table == "auth_tokens" and "is_active" in here.c:
         nth, active = place("account_type", "is_active", newest=("created_at", "id")), here.c.is_active
         found["is_active"] = sa.case((sa.and_(active == one, nth > one), zero), else_=active)
     elif table == "rate_limit_tracking":

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from riskguard.errors import UpgradeError
 from riskguard.store.migration.mapping import Plan
+from riskguard.store.migration.sealing import Sealing
 from riskguard.store.migration.source import Source, count, spelled
 from riskguard.store.tables.quarantine import quarantine
 
@@ -56,8 +57,11 @@ class Copied:
 class Quarantine:
     """Writes what cannot come along, or comes along changed, with the whole old row."""
 
-    def __init__(self, source: Source, new: sqlite3.Connection, now_us: int) -> None:
+    def __init__(
+        self, source: Source, new: sqlite3.Connection, now_us: int, sealing: Sealing | None = None
+    ) -> None:
         self.source, self.new, self.now_us = source, new, now_us
+        self.sealing = sealing or Sealing(None)
 
     def keep(self, table: str, number: int, reason: str, *, in_table: bool = False) -> None:
         statement = spelled(
@@ -67,7 +71,7 @@ class Quarantine:
         )
         with closing(self.source.connection.execute(statement, (number,))) as cursor:
             names = [each[0] for each in cursor.description]
-            raw = dict(zip(names, map(_plain, cursor.fetchone()), strict=True))
+            raw = self.sealing.kept(table, number, dict(zip(names, map(_plain, cursor.fetchone()), strict=True)))
         self.new.execute(
             KEEP, (table, self.source.version, number, reason, json.dumps(raw), int(in_table), self.now_us)
         )
@@ -108,6 +112,7 @@ def copy(
         rows = [row[1:width] for row in chunk]
         if plan.stored:
             rows = [_as_stored(row, plan) for row in rows]
+        rows = kept.sealing.rows(plan, rows)
         if plan.table.name == "config":
             taken = _without_ours(chunk, rows, new, plan, kept, done)
         else:
