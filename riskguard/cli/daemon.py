@@ -16,6 +16,7 @@ from riskguard.cli.output import ERROR, document, fail, one_line_errors, say
 from riskguard.core.money import rupees
 from riskguard.errors import SettingsError, UnknownAccountError
 from riskguard.home import database_url
+from riskguard.redaction import FILTER
 
 
 @one_line_errors
@@ -71,6 +72,8 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         said = {"at": record.created, "level": record.levelname, "message": record.getMessage()}
+        if record.exc_text:
+            said["traceback"] = record.exc_text
         return json.dumps(said, default=str)
 
 
@@ -82,18 +85,24 @@ def run(
     """
     Sweep every account until stopped (SIGTERM or Ctrl-C), and carry kill runs to their end.
 
+    Once a day, after the market has closed, make a backup, move old rows into the archives and give space back.
+
     Exit status: 0 stopped; 1 error, or the scheduler died (a supervisor should start it again).
     """
     from riskguard.services.schedule import Schedule
+    from riskguard.services.sweeper import LogAlerts
+    from riskguard.services.upkeep.daily import Upkeep
     from riskguard.services.wiring import open_guard, settings_of, sweeper_of
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if json_logs else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(FILTER)  # on the handler: other libraries log through it too
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     guard = open_guard(database_url(db), sweep=False)
     settings, accounts = settings_of(guard.store)
-    schedule = Schedule(guard, [sweeper_of(guard, settings, name) for name in accounts])
+    upkeep = Upkeep(guard.store.url, clock=guard.clock, alerts=LogAlerts())
+    schedule = Schedule(guard, [sweeper_of(guard, settings, name) for name in accounts], upkeep=upkeep)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopped.set())

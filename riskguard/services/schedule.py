@@ -10,24 +10,30 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from riskguard.services.guard import RiskGuard
 from riskguard.services.sweeper import Sweeper
 
+if TYPE_CHECKING:
+    from riskguard.services.upkeep.daily import Upkeep
+
 log = logging.getLogger("riskguard")
 
 MISFIRE_GRACE_S = 30
+UPKEEP, UPKEEP_LOOKED_AT_S = "upkeep", 60
 
 
 class Schedule:
     """The sweeps of several accounts on one APScheduler; `is_alive` notices a dead scheduler thread."""
 
     def __init__(
-        self, guard: RiskGuard, sweepers: Sequence[Sweeper], *, every_s: float | None = None, waiting_max: int = 1
-    ) -> None:
+        self, guard: RiskGuard, sweepers: Sequence[Sweeper], *, every_s: float | None = None, waiting_max: int = 1,
+        upkeep: Upkeep | None = None,
+    ) -> None:  # fmt: skip
         """
         Args:
+            upkeep: The daily run, on an executor of its own: a long backup holds no sweep up.
             every_s: Seconds between fires; None takes each sweeper's own interval.
             waiting_max: How many fires of one account may wait for each other; one more is skipped.
         """
@@ -37,7 +43,10 @@ class Schedule:
 
         self.guard = guard
         self._scheduler: Any = BackgroundScheduler(
-            executors={"sweeps": ThreadPoolExecutor(max_workers=max(1, len(sweepers)))},
+            executors={
+                "sweeps": ThreadPoolExecutor(max_workers=max(1, len(sweepers))),
+                "upkeep": ThreadPoolExecutor(max_workers=1),
+            },
             job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": waiting_max},
             timezone="Asia/Kolkata",
             daemon=True,
@@ -48,12 +57,19 @@ class Schedule:
                 _sweep, "interval", seconds=every_s or sweeper.interval_us / 1_000_000, args=[sweeper],
                 executor="sweeps", id=f"sweep-{sweeper.account}",
             )  # fmt: skip
+        self._upkeep = upkeep
+        if upkeep is not None:
+            self._scheduler.add_job(
+                upkeep.tick, "interval", seconds=UPKEEP_LOOKED_AT_S, executor="upkeep", id=UPKEEP, max_instances=1
+            )
 
     def start(self) -> None:
         self._scheduler.start()
 
     def stop(self) -> None:
         """Stop and wait for a running sweep: a half-done one would hold its slot."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
@@ -68,6 +84,8 @@ class Schedule:
 
     @staticmethod
     def _heard(event: Any) -> None:
+        if event.job_id == UPKEEP and getattr(event, "exception", None) is None:
+            return  # a backup that outlasts its minute is no overrun: the next minute asks again
         log.error("scheduler: job %s: %s", event.job_id, getattr(event, "exception", None) or "missed or overrunning")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskguard.core.params import explain
@@ -23,6 +23,15 @@ ROWS = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(p
 SAVE = insert_into(config, "key", "value", "data_type", "category", "description", "updated_at", replace=True)
 
 Profile = Literal["paper", "library", "dhan"]
+OnOff = Literal["on", "off"]
+EVIDENCE_DAYS = 1_827
+"""Five years with their leap days: how long logs of orders and refusals are to be at hand in India."""
+
+
+def _five_years(days: int) -> int:
+    if 0 < days < EVIDENCE_DAYS:
+        raise ValueError(f"0 (never) or at least {EVIDENCE_DAYS}, which are five years")
+    return days
 
 
 class DatabaseSettings(BaseModel):
@@ -33,6 +42,12 @@ class DatabaseSettings(BaseModel):
         profile: paper (a broker and market of our own), library (positions and quotes are pushed), dhan.
         sweep_interval_s: How often losses are looked at; three missed ones refuse what adds risk.
         release_hold_s: How long a manual kill is held before it can be released.
+        upkeep_backup, upkeep_archive, upkeep_vacuum: Whether `riskguard run` does it once a day.
+        upkeep_time: From when on, hours and minutes in India; never while a market trades.
+        backup_directory: Where the daily backup goes; empty: beside the database.
+        backup_keep: How many backups are kept there.
+        archive_…_after_days: When rows leave for the archive files; 0: never. The floors keep what a day, a
+            week or a month is still measured by, and the five years an exchange may ask about.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +55,17 @@ class DatabaseSettings(BaseModel):
     profile: Profile = "paper"
     sweep_interval_s: Annotated[int, Field(ge=1, le=300)] = 2
     release_hold_s: Annotated[int, Field(ge=0, le=86_400)] = 60
+    upkeep_backup: OnOff = "on"
+    upkeep_archive: OnOff = "on"
+    upkeep_vacuum: OnOff = "on"
+    upkeep_time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "18:30"
+    backup_directory: str = ""
+    backup_keep: Annotated[int, Field(ge=1, le=3_650)] = 14
+    archive_after_days: Annotated[int, Field(ge=32, le=36_500)] = 90
+    archive_readings_after_days: Annotated[int, Field(ge=32, le=36_500)] = 45
+    archive_trades_after_days: Annotated[int, Field(ge=92, le=36_500)] = 365
+    archive_snapshots_after_days: Annotated[int, Field(ge=2, le=36_500)] = 7
+    archive_violations_after_days: Annotated[int, Field(ge=0, le=36_500), AfterValidator(_five_years)] = 0
 
 
 class ProcessSettings(BaseSettings):
