@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StoreError,
         StoreUnavailableError,
         UnknownAccountError,
+        UpgradeError,
     )
     from riskguard.services.guard import AccountState, RiskGuard
     from riskguard.services.killswitch import KillOutcome
@@ -64,7 +65,7 @@ _HOMES = {
         "DatabaseMissingError", "DecisionUnknownError", "InputError", "KillNotTakenError", "OrderInvalidError",
         "PermitError", "PermitNotSendableError", "QuoteInvalidError", "ReleaseRefusedError", "ReportInvalidError",
         "RiskGuardError", "RulebookError", "SchemaMismatchError", "SettingsError", "StoreError",
-        "StoreUnavailableError", "UnknownAccountError",
+        "StoreUnavailableError", "UnknownAccountError", "UpgradeError",
     ),
     "riskguard.services.guard": ("AccountState", "RiskGuard"),
     "riskguard.services.killswitch": ("KillOutcome",),
@@ -110,6 +111,7 @@ __all__ = [
     "StoreUnavailableError",
     "TradingState",
     "UnknownAccountError",
+    "UpgradeError",
     "Validity",
 ]
 

@@ -30,9 +30,13 @@ from riskguard.store import controls, halt, inspect, journal
 from riskguard.store import sqlite as lite
 from riskguard.store.migration import backup, control, mapping, rows
 from riskguard.store.migration.control import Found, Unit
-from riskguard.store.migration.source import Source, hold
+from riskguard.store.migration.sealing import Sealing
+from riskguard.store.migration.source import Source, hold, spelled
+from riskguard.store.secrets.envelope import Keys
+from riskguard.store.secrets.keys import usable
 from riskguard.store.session import ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Store
 from riskguard.store.statements import fixed, insert_into, param, prepare
+from riskguard.store.tables import metadata
 from riskguard.store.tables.authentication import CONFIG_ROWS, config
 from riskguard.store.tables.orders import TERMINAL_STATUSES
 from riskguard.store.tables.quarantine import quarantine
@@ -99,7 +103,8 @@ def upgrade(
 
     Raises:
         UpgradeError: Unknown, newer, damaged or locked file, a disk that takes no more, a missing unit.
-        DatabaseMissingError, SettingsError, RulebookError: nothing was begun.
+        DatabaseMissingError, SettingsError, RulebookError, SecretKeyError (a key file others can read): nothing was
+        begun.
     """
     began = time.monotonic()
     found = _identify(url)
@@ -108,6 +113,7 @@ def upgrade(
     _refuse_unknown(found)
     text = rulebook_text(rulebook)
     parse(text, account="leader")
+    keys = usable()
     path = Path(os.path.realpath(found.path))  # a rename onto a link would replace the link
     clock = clock or SystemClock()
     done = Upgraded(path, found.version)
@@ -124,15 +130,18 @@ def upgrade(
                 )
             on_stage("backup")
             done.backup = backup.take(source, clock.now_us(), on_progress)
-            made = _Building(source, wanted, position_size_unit, text, by, clock.now_us(), done)
+            made = _Building(source, wanted, position_size_unit, text, by, clock.now_us(), done, keys)
             try:
                 made.build(on_progress, on_stage)
                 for directory in state_directories(url):
                     halt.prepare(directory)
                 on_stage("swap")
-                _swap(source, made.path)
+                _swap(source, made)
             except BaseException:
                 made.discard()
+                if not made.swapped:  # the old file is all there, and attempts must not fill the disk with copies of it
+                    with contextlib.suppress(OSError):
+                        done.backup.unlink(missing_ok=True)
                 raise
     if made.generation:
         with contextlib.suppress(OSError):
@@ -196,12 +205,15 @@ class _Building:
     """The new database, until it takes the old one's place."""
 
     def __init__(
-        self, source: Source, wanted: Found, unit: Unit | None, rulebook: str, by: str, now_us: int, done: Upgraded
-    ) -> None:
+        self, source: Source, wanted: Found, unit: Unit | None, rulebook: str, by: str, now_us: int, done: Upgraded,
+        keys: Keys | None,
+    ) -> None:  # fmt: skip
         self.source, self.wanted, self.unit, self.rulebook = source, wanted, unit, rulebook
         self.by, self.now_us, self.done = by, now_us, done
         self.path = source.path.with_name(source.path.name + SUFFIX)
         self.generation = 0
+        self.swapped = False
+        self.sealing = Sealing(keys)
 
     def discard(self) -> None:
         for end in BESIDE:
@@ -220,7 +232,7 @@ class _Building:
             new.execute("PRAGMA synchronous = OFF")
             new.execute("PRAGMA cache_size = -65536")
             new.execute("DELETE FROM config")  # the operator's come first, ours fill the gaps
-            kept = rows.Quarantine(self.source, new, self.now_us)
+            kept = rows.Quarantine(self.source, new, self.now_us, self.sealing)
             self._copy(new, kept, on_progress, on_stage)
             on_stage("control")
             self._control(new, kept)
@@ -286,6 +298,17 @@ class _Building:
         if not self.wanted.accounts:
             notes.append("the file names no account: add one with `riskguard init --account NAME`")
         self._note_doubles(new)
+        notes += self.sealing.notes(str(self.done.backup))
+        self._note_logs(new)
+
+    def _note_logs(self, new: sqlite3.Connection) -> None:
+        """Old programs logged requests as they were: say where a token stands in a log. Evidence is not rewritten."""
+        for table in ("audit_log", "error_log"):
+            texts = [column for column in metadata.tables[table].columns if isinstance(column.type, sa.Text)]
+            shows = sa.or_(*(column.like("%eyJ%.eyJ%") for column in texts))
+            statement = spelled(sa.select(sa.func.count()).select_from(metadata.tables[table]).where(shows))
+            if count := new.execute(statement).fetchone()[0]:
+                self.done.notes.append(f"{table}: {count} rows show an access token, as the old program logged it: end it")
 
     def _note_doubles(self, new: sqlite3.Connection) -> None:
         said = {
@@ -400,7 +423,7 @@ def _like(old: Path, new: Path) -> None:
             os.chown(new, status.st_uid, status.st_gid)
 
 
-def _swap(source: Source, new: Path) -> None:
+def _swap(source: Source, made: _Building) -> None:
     """
     Put the new file in the old one's place, in one rename.
 
@@ -409,9 +432,11 @@ def _swap(source: Source, new: Path) -> None:
     if source.was_wal and source.connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
         raise StoreUnavailableError(f"`{source.path}` keeps its WAL: another program has it open; it is untouched")
     try:
-        os.replace(new, source.path)
+        os.replace(made.path, source.path)
     except BaseException:
         if source.was_wal:
             source.connection.execute("PRAGMA journal_mode = WAL")
         raise
-    halt.sync_directory(source.path.parent)
+    made.swapped = True
+    with contextlib.suppress(OSError):  # the name is taken: only a power cut in this moment could bring the old file back
+        halt.sync_directory(source.path.parent)

@@ -23,10 +23,7 @@ from riskguard.store.tables.base import v3_columns
 from riskguard.store.views import VIEWS, create_statement
 from tests.store import v3_files, v4_files
 
-# Trader's Control is repaired column by column and has tests of its own.
-CONTROL = {"traders_control", "risk_violations"}
 TABLES = [spec["name"] for spec in v3_files.tables(3)]
-LISTED = [name for name in TABLES if name not in CONTROL]
 DIFFERENCES = (Path(__file__).parents[2] / "schema" / "DIFFERENCES.md").read_text("utf-8")
 
 
@@ -116,7 +113,7 @@ def test_version_3_columns_stand_first_with_their_types(
 
 def test_not_null_and_defaults_differ_only_as_listed(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     found = set()
-    for table in LISTED:
+    for table in TABLES:
         after = columns(new, table)
         for name, row in columns(old, table).items():
             if (row["notnull"], row["dflt_value"]) != (after[name]["notnull"], after[name]["dflt_value"]):
@@ -126,20 +123,20 @@ def test_not_null_and_defaults_differ_only_as_listed(old: sqlite3.Connection, ne
 
 
 def test_primary_keys_differ_only_as_listed(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    found = {table for table in LISTED if primary_key(old, table) != primary_key(new, table)}
+    found = {table for table in TABLES if primary_key(old, table) != primary_key(new, table)}
 
     assert found == listed("Primary keys")
 
 
 def test_columns_are_new_only_as_listed(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    found = {f"{table}.{name}" for table in LISTED for name in columns(new, table).keys() - columns(old, table)}
+    found = {f"{table}.{name}" for table in TABLES for name in columns(new, table).keys() - columns(old, table)}
 
     assert found == listed("New columns")
 
 
 def test_allowed_words_are_wider_only_as_listed(new: sqlite3.Connection) -> None:
     found = set()
-    for table in LISTED:
+    for table in TABLES:
         created = new.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
         for check in v3_files.spec(table)["checks"]:
             words = ", ".join(repr(word) for word in check["allowed"])
@@ -153,7 +150,7 @@ def test_foreign_keys_are_gone_as_listed(old: sqlite3.Connection, new: sqlite3.C
     def keys(connection: sqlite3.Connection) -> set[str]:
         return {
             f"{table}.{row['from']}"
-            for table in LISTED
+            for table in TABLES
             for row in connection.execute(f"PRAGMA foreign_key_list({table})")
         }
 
@@ -164,7 +161,7 @@ def test_foreign_keys_are_gone_as_listed(old: sqlite3.Connection, new: sqlite3.C
 def test_unique_keys_differ_only_as_listed(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     def keys(connection: sqlite3.Connection) -> set[str]:
         found = set()
-        for table in LISTED:
+        for table in TABLES:
             for row in connection.execute(f"PRAGMA index_list({table})").fetchall():
                 if row["origin"] == "u":
                     names = [part["name"] for part in connection.execute(f"PRAGMA index_info({row['name']})")]
@@ -180,7 +177,7 @@ def test_unique_keys_differ_only_as_listed(old: sqlite3.Connection, new: sqlite3
 
 def test_indexes_differ_only_as_listed(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     dropped, added = set(), set()
-    for table in LISTED:
+    for table in TABLES:
         before, after = indexes(old, table), indexes(new, table)
         dropped |= before.keys() - after.keys()
         added |= after.keys() - before.keys()
@@ -223,17 +220,6 @@ def test_views_keep_names_and_columns(new: sqlite3.Connection) -> None:
     assert kept == listed("Views")
 
 
-def test_the_original_start_up_script_runs_on_version_4(tmp_path: Path) -> None:
-    """Version 3 programs run it at every start; it must find what it looks for and break nothing."""
-    connection = v4_files.build(tmp_path / "v4.db")
-    before = connection.execute("SELECT count(*) FROM sqlite_master WHERE type != 'index'").fetchone()[0]
-    for statement in v3_files.script(3, again=True):
-        connection.execute(statement)
-
-    after = connection.execute("SELECT count(*) FROM sqlite_master WHERE type != 'index'").fetchone()[0]
-    assert after == before
-
-
 def test_settings_are_the_fifteen_of_version_3() -> None:
     """Same keys, values, types and categories; only the version differs."""
     expected = [(row["key"], row["value"], row["data_type"], row["category"]) for row in v3_files.config_rows(3)]
@@ -248,7 +234,7 @@ def test_version_3_content_goes_in_as_version_3_programs_write_it(tmp_path: Path
     v3_files.fill(source, orders=200)
     target = v4_files.build(tmp_path / "v4.db")
 
-    for table in LISTED:
+    for table in TABLES:
         rows = source.execute(" ".join(("SELECT * FROM", table))).fetchall()
         names = rows[0].keys()
         marks = ", ".join("?" for _ in names)
@@ -259,46 +245,6 @@ def test_version_3_content_goes_in_as_version_3_programs_write_it(tmp_path: Path
         assert sorted(map(repr, map(tuple, target.execute(read)))) == sorted(map(repr, map(tuple, rows)))
 
 
-# Views and queries of the original's access layer; each gives one answer on both files.
-QUERIES: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "get_order": ("SELECT id, status, price, avg_price FROM orders WHERE id = ?", ("82250000000042",)),
-    "get_orders_by_account": (
-        "SELECT id FROM orders WHERE account_type = ? ORDER BY created_at DESC LIMIT 100",
-        ("leader",),
-    ),
-    "get_order_by_correlation_id": (
-        "SELECT id FROM orders WHERE correlation_id = ? ORDER BY created_at DESC LIMIT 1",
-        ("cp-0000021",),
-    ),
-    "get_order_events": (
-        "SELECT event_type, event_ts FROM order_events WHERE order_id = ? ORDER BY event_ts",
-        ("82250000000042",),
-    ),
-    "get_order_modifications": (
-        "SELECT old_value, new_value FROM order_modifications WHERE order_id = ? ORDER BY modified_at DESC",
-        ("82250000000047",),
-    ),
-    "get_copy_mapping_by_leader": (
-        "SELECT follower_order_id, capital_ratio FROM copy_mappings WHERE leader_order_id = ?",
-        ("82250000000042",),
-    ),
-    "get_bracket_order_legs": (
-        "SELECT leg_type, leg_order_id FROM bracket_order_legs WHERE parent_order_id = ? ORDER BY id",
-        ("82250000000004",),
-    ),
-    "get_trades_summary": (
-        """SELECT count(*), sum(CASE WHEN side = 'BUY' THEN quantity ELSE 0 END),
-           sum(CASE WHEN side = 'SELL' THEN quantity ELSE 0 END), sum(trade_value), avg(price)
-           FROM trades WHERE account_type = ?""",
-        ("leader",),
-    ),
-    "get_trades": ("SELECT id FROM trades WHERE trade_ts >= ? ORDER BY trade_ts DESC, id", (1_759_600_000,)),
-    "get_latest_funds": ("SELECT * FROM v_latest_funds WHERE account_type = ?", ("leader",)),
-    "get_instrument": ("SELECT symbol, lot_size FROM instruments WHERE security_id = ?", ("52211",)),
-    "get_config_value": ("SELECT value FROM config WHERE key = ?", ("copy_enabled",)),
-    "v_cover_orders": ("SELECT * FROM v_cover_orders", ()),
-    "v_recent_errors": ("SELECT * FROM v_recent_errors", ()),
-}
 KEPT_VIEWS = sorted(name.removeprefix("v3_") for name in VIEWS if name.startswith("v3_"))
 
 
@@ -310,15 +256,6 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> tuple[sqlite3.Connection,
     for connection in pair:
         v3_files.fill(connection, orders=213)
     return pair
-
-
-@pytest.mark.parametrize("name", QUERIES)
-def test_version_3_queries_answer_the_same(name: str, twins: tuple[sqlite3.Connection, sqlite3.Connection]) -> None:
-    query, values = QUERIES[name]
-    old_answer, new_answer = ([tuple(row) for row in file.execute(query, values)] for file in twins)
-
-    assert new_answer == old_answer
-    assert old_answer or name == "v_recent_errors"
 
 
 @pytest.mark.parametrize("name", KEPT_VIEWS)

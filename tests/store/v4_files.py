@@ -1,4 +1,4 @@
-"""Files of version 4, created from the declared tables and views."""
+"""Files of version 4 as `init` makes them: tables, indexes, triggers, views, settings and the stamp."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from riskguard.store.tables import metadata
+from riskguard.locate import folder
+from riskguard.store import sqlite as lite
 from riskguard.store.tables.authentication import seed_config
-from riskguard.store.views import create_views
 
 NOW_S = 1_763_786_700
 
@@ -19,11 +19,12 @@ NOW_S = 1_763_786_700
 def _empty() -> sqlite3.Connection:
     """An empty database, made once: a hundred tables a test would be most of a test's time."""
     template = sqlite3.connect(":memory:", check_same_thread=False)
+    template.executescript((folder("schema") / "sqlite.sql").read_text("utf-8"))
     engine = sa.create_engine("sqlite://", creator=lambda: template, poolclass=sa.StaticPool)
     with engine.begin() as connection:
-        metadata.create_all(connection)
-        create_views(connection)
         seed_config(connection, NOW_S)
+        connection.exec_driver_sql(f"PRAGMA application_id = {lite.APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {lite.SCHEMA_VERSION}")
     return template
 
 
