@@ -8,6 +8,7 @@ from typing import Protocol
 from riskguard.core.terms import CASH_SEGMENTS
 
 DERIVATIVE_KINDS = frozenset({"FUTIDX", "FUTSTK", "OPTIDX", "OPTSTK", "FUTCUR", "OPTCUR", "FUTCOM", "OPTFUT"})
+_MONTHS = frozenset({"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"})
 LOT_QUOTED_SEGMENTS = frozenset({"MCX_COMM"})
 """Segments whose order quantity is lots, so that a rupee value needs the contract multiplier."""
 
@@ -50,7 +51,8 @@ class Instrument:
 
     @property
     def is_option(self) -> bool:
-        return self.option_type != ""
+        """Say whether it is an option, also where the master names the kind and forgets CE or PE."""
+        return self.option_type != "" or self.kind.startswith("OPT")
 
 
 def default_multiplier(exchange_segment: str, kind: str) -> int | None:
@@ -64,6 +66,24 @@ def default_multiplier(exchange_segment: str, kind: str) -> int | None:
         return 1
     del kind
     return None
+
+
+def root_of(trading_symbol: str) -> str:
+    """
+    Return the underlying a contract's trading symbol begins with, "" when it is no contract's.
+
+    Dhan writes `NIFTY-Sep2026-23950-CE` and `CRUDEOIL-21Sep2026-FUT`; the underlying may hold a hyphen itself
+    (`BAJAJ-AUTO-Jul2025-FUT`). A share's symbol has no month, so it has no root.
+    """
+    root, hyphen, rest = trading_symbol.partition("-")
+    while hyphen:
+        month, _, tail = rest.partition("-")
+        day, name, year = month[:-7], month[-7:-4], month[-4:]
+        if tail and year.isdecimal() and name in _MONTHS and (not day or day.isdecimal()):
+            return root
+        more, hyphen, rest = rest.partition("-")
+        root += f"-{more}"
+    return ""
 
 
 class SymbolLookup(Protocol):

@@ -14,7 +14,6 @@ import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import product
 from typing import Final, NamedTuple
 
 from riskguard.core.instrument import Instrument
@@ -69,10 +68,12 @@ class DatedTable:
 
     def at(self, instrument: Instrument, day: str) -> Row | None:
         """Return the row that holds for *instrument* on *day* (ISO); None when none does."""
-        for underlying, kind, segment in product(
-            (_name_of(instrument), ANY), (instrument.kind, ANY), (instrument.exchange_segment, ANY)
-        ):
-            for row in reversed(self.rows.get((segment, kind, underlying), ())):
+        segment, kind, underlying = instrument.exchange_segment, instrument.kind, _name_of(instrument)
+        for key in (
+            (segment, kind, underlying), (ANY, kind, underlying), (segment, ANY, underlying), (ANY, ANY, underlying),
+            (segment, kind, ANY), (ANY, kind, ANY), (segment, ANY, ANY), (ANY, ANY, ANY),
+        ):  # fmt: skip
+            for row in reversed(self.rows.get(key, ())):
                 if row.effective_from <= day and (not row.effective_until or day <= row.effective_until):
                     return row
         return None
@@ -83,14 +84,12 @@ def _name_of(instrument: Instrument) -> str:
     return instrument.underlying or instrument.symbol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one is as good as its identity: what is built by it may be kept by it
 class MarketTables:
     """Every dated table by name; see the module. One that was not given has no rows."""
 
     tables: Mapping[str, DatedTable]
-    _memo: dict[tuple[str, str, str, str], tuple[int | None, ...]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _memo: dict[tuple[str, str, str, str], tuple[int | None, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def parse(cls, texts: Mapping[str, Iterable[str]]) -> MarketTables:
@@ -206,9 +205,7 @@ def _row(name: str, number: int, cells: list[str]) -> tuple[Key, Row]:
         raise MarketTableError(f"`{name}` line {number}: no source: who says so?")
     if confidence not in CONFIDENCE:
         raise MarketTableError(f"`{name}` line {number}: confidence `{confidence}`: known are {', '.join(CONFIDENCE)}")
-    values = tuple(
-        [_number(name, number, column, text) for column, text in zip(VALUES[name], given, strict=True)]
-    )
+    values = tuple([_number(name, number, column, text) for column, text in zip(VALUES[name], given, strict=True)])
     return (segment, kind, underlying), Row(begins, ends, values, source, confidence)
 
 
@@ -216,6 +213,8 @@ def _number(name: str, number: int, column: str, text: str) -> int | None:
     """Read one number in the unit its column says; empty is None."""
     if not text:
         return None
+    if column == "freeze_quantity" and text.isdecimal() and text.isascii() and len(text) < 10:
+        return int(text)  # nine rows of ten
     try:
         if column == "percent":
             scaled = to_e4(text)

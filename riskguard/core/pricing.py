@@ -80,12 +80,33 @@ def risk_price_e4(
     return own_e4 if reference_e4 is None else max(own_e4, reference_e4)
 
 
+def _protection_e2(instrument: Instrument | None) -> int:
+    """How far past the touch a market order may fill, in 1/100 percent."""
+    if instrument is not None and instrument.protection_pct_e2 is not None:
+        return instrument.protection_pct_e2
+    option = instrument is not None and instrument.option_type != ""
+    return 100 * (OPTION_PROTECTION_PCT if option else PROTECTION_PCT)
+
+
 def _protected_e4(price_e4: int, instrument: Instrument | None) -> int:
     """Return *price_e4* plus the protection band, rounded up, clipped to the upper circuit where known."""
-    percent_e2 = None if instrument is None else instrument.protection_pct_e2
-    if percent_e2 is None:
-        option = instrument is not None and instrument.option_type != ""
-        percent_e2 = 100 * (OPTION_PROTECTION_PCT if option else PROTECTION_PCT)
-    protected_e4 = -(price_e4 * (10_000 + percent_e2) // -10_000)
+    protected_e4 = -(price_e4 * (10_000 + _protection_e2(instrument)) // -10_000)
     upper_e4 = None if instrument is None else instrument.upper_band_e4
     return protected_e4 if upper_e4 is None else min(protected_e4, upper_e4)
+
+
+def entry_price_e4(
+    order: Order, risk_e4: int | None, reference_e4: int | None, instrument: Instrument | None
+) -> int | None:
+    """
+    Return the price farthest from its stop that *order* may open at, in 1/10000 rupee, or None when not known.
+
+    For a buy that is its risk price. A sale may fill down to its limit; without one, as far below the market or
+    its trigger as the exchange's protection lets it, rounded down.
+    """
+    if order.sign > 0:
+        return risk_e4
+    if order.price_e4 is not None:
+        return order.price_e4
+    base_e4 = reference_e4 if order.trigger_price_e4 is None else order.trigger_price_e4
+    return None if base_e4 is None else max(1, base_e4 * (10_000 - _protection_e2(instrument)) // 10_000)

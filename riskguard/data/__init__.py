@@ -1,11 +1,14 @@
 """
-The facts riskguard ships: trading calendar, charges, example days.
+The facts riskguard ships: trading calendar, charges, dated market tables, example days.
 
 Only this file knows where they lie. `core/` parses text and opens nothing, so that a decision can be
 replayed without a disk; the text comes from here, in a checkout and in an installed wheel alike.
 """
 
 from __future__ import annotations
+
+import os
+from typing import Any
 
 
 def text(name: str) -> str:
@@ -18,13 +21,14 @@ def text(name: str) -> str:
     Raises:
         FileNotFoundError: No such file; the message names the path asked for.
     """
-    # Imported late: `riskguard kill` must not pay for it.
-    from importlib.resources import files
-
     parts = name.split("/")
     if "" in parts or ".." in parts or "\\" in name:
         raise FileNotFoundError(f"`{name}` is not a name inside riskguard's data")
-    return files(__package__).joinpath(*parts).read_text(encoding="utf-8")
+    # Asked of the loader, which reads a checkout, a wheel and a zip: `importlib.resources` costs 30 ms to import,
+    # and a check may be the first to ask.
+    loader: Any = __spec__.loader
+    content: bytes = loader.get_data(os.path.join(os.path.dirname(__file__), *parts))
+    return content.decode("utf-8")
 
 
 def names(folder: str) -> tuple[str, ...]:
@@ -42,3 +46,8 @@ def calendar_text() -> str:
 def charges_text() -> str:
     """Return the dated table of charges, for `core.charges.ChargeTable.parse`."""
     return text("charges.csv")
+
+
+def market_text(name: str) -> str:
+    """Return one dated market table, for `core.market.MarketTables.parse`."""
+    return text(f"market/{name}.csv")

@@ -1,0 +1,345 @@
+"""
+`riskguard doctor`: looks at what nothing else looks at until it is too late.
+
+A finding is one line: how bad, what, and the way out. Each function of `FINDINGS` looks at one thing and is
+independent of the others; whoever adds one writes `name(store, now_us) -> Iterable[Finding]` and appends it there.
+A function that fails is itself a finding. Nothing is written, and nothing is mended.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from riskguard import data
+from riskguard.core.calendar import Calendar
+from riskguard.core.terms import CASH_SEGMENTS
+from riskguard.errors import RiskGuardError
+from riskguard.home import host_home
+from riskguard.store import halt, loader, market
+from riskguard.store.session import ACCOUNTS, Store
+from riskguard.store.sqlite import has_wal_reset_bug
+from riskguard.store.statements import param, prepare
+from riskguard.store.tables.instruments import instruments
+from riskguard.store.tables.portfolio import positions
+from riskguard.store.tables.runs import day_books, sweeps
+from riskguard.store.tables.snapshots import snapshots
+
+WAIT_S: Final = 2.0
+WARN_DAYS: Final = 60
+"""How long before the end of what a table knows somebody is told: a new year's list needs that long to be fetched."""
+MASTER_AGE_DAYS_MAX: Final = 7
+"""Lots, ticks and contracts change with every expiry; a week is one expiry."""
+HEARTBEAT_INTERVALS: Final = 3
+LISTED_MAX: Final = 5
+DAY_US: Final = 86_400_000_000
+
+
+class Severity(StrEnum):
+    """How bad: an ERROR is what makes the command end with 1."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing somebody should know; `way_out` says what to do, "" when there is nothing to do."""
+
+    severity: Severity
+    subject: str
+    what: str
+    way_out: str = ""
+
+
+def examine(open_store: Callable[[], Store], now_us: int) -> list[Finding]:
+    """Ask every function of `FINDINGS` and return what they say, worst first. Never raises for what it finds."""
+    try:
+        store = open_store()
+        with store.session(durable=False, wait_s=WAIT_S) as session:
+            store.roll_back(session)
+    except RiskGuardError as e:
+        return [Finding(Severity.ERROR, "database", str(e))]
+    found: list[Finding] = []
+    try:
+        for look in FINDINGS:
+            try:
+                found += look(store, now_us)
+            except Exception as e:  # one broken look must not hide the others
+                found.append(
+                    Finding(
+                        Severity.ERROR,
+                        look.__name__.replace("_", " "),
+                        f"could not be looked at: {type(e).__name__}: {e}",
+                        "run `riskguard db check`",
+                    )
+                )
+    finally:
+        store.close()
+    order = list(Severity)
+    return sorted(found, key=lambda each: -order.index(each.severity))
+
+
+# -- dated facts ------------------------------------------------------------------------------------------
+
+
+def _horizon(subject: str, what: str, until: date, today: date, way_out: str) -> Iterator[Finding]:
+    """Warn before the last day something is known for; an error after it."""
+    left = (until - today).days
+    if left < 0:
+        yield Finding(Severity.ERROR, subject, f"{what} known until {until}, {-left} days ago", way_out)
+    elif left < WARN_DAYS:
+        yield Finding(Severity.WARNING, subject, f"{what} known until {until}, {left} days from now", way_out)
+
+
+HAS_DERIVATIVES = prepare(
+    sa.select(sa.literal_column("1"))
+    .where(instruments.c.exchange_segment.not_in([*sorted(CASH_SEGMENTS), "IDX_I"]))
+    .limit(1)
+)
+
+
+def market_tables(store: Store, now_us: int) -> Iterator[Finding]:
+    """The dated tables, shipped and the user's own: how long they are good for, and whether they can be read."""
+    folder = _user_folder()
+    tables, wrong = market.read(folder)
+    place = f"a newer table in `{folder}`" if folder is not None else "a newer table in the host directory's `market/`"
+    for each in wrong:
+        yield Finding(Severity.ERROR, "market tables", f"{each}; it is left out", "mend the file")
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        derivatives = session.row(HAS_DERIVATIVES) is not None
+        store.roll_back(session)
+    for name, until in sorted(tables.horizons().items()):
+        if name == "order_values" or derivatives:  # the others say nothing of shares
+            yield from _horizon(
+                f"market table `{name}`", "its numbers are", until, Calendar.session_date(now_us),
+                f"upgrade riskguard, or put {place}",
+            )  # fmt: skip
+
+
+def _user_folder() -> Path | None:
+    try:
+        return host_home() / market.FOLDER
+    except RuntimeError:
+        return None
+
+
+def calendar(store: Store, now_us: int) -> Iterator[Finding]:
+    """The trading calendar: past its end every day counts as a trading day."""
+    until = Calendar.parse(data.calendar_text()).complete_until
+    yield from _horizon(
+        "calendar", "holidays and sessions are", until, Calendar.session_date(now_us), "upgrade riskguard"
+    )
+
+
+# -- instruments ------------------------------------------------------------------------------------------
+
+_i = instruments.c
+NEWEST = prepare(sa.select(_i.exchange_segment, sa.func.max(_i.updated_at)).group_by(_i.exchange_segment))
+_b, _p, _s = day_books.c, positions.c, snapshots.c
+_newest_list = (
+    sa.select(_s.id)
+    .where(_s.account == param("account"), _s.kind == sa.literal_column("'positions'"))
+    .order_by(_s.fetched_at_us.desc(), _s.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+HELD = prepare(
+    sa.union(
+        sa.select(_b.exchange_segment, _b.security_id).where(
+            _b.account == param("account"),
+            _b.session_date == param("today"),
+            _b.start_quantity + _b.filled_quantity != 0,
+        ),
+        sa.select(_p.exchange_segment, _p.security_id).where(_p.snapshot_id == _newest_list, _p.net_qty != 0),
+    )
+)
+ROW = prepare(
+    sa.select(_i.trading_symbol, _i.expiry_date, _i.updated_at, _i.lot_size).where(
+        _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
+    )
+)
+
+
+def master_age(store: Store, now_us: int) -> Iterator[Finding]:
+    """When the instrument master was last read."""
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        newest = max((row[1] for row in session.rows(NEWEST)), default=None)
+        store.roll_back(session)
+    way_out = "run `riskguard instruments import` with today's master"
+    if newest is None:
+        yield Finding(Severity.ERROR, "instruments", "none is known: every order is refused", way_out)
+        return
+    days = (now_us - newest * 1_000_000) // DAY_US
+    if days > MASTER_AGE_DAYS_MAX:
+        yield Finding(Severity.WARNING, "instruments", f"the newest is {days} days old", way_out)
+
+
+def held_instruments(store: Store, now_us: int) -> Iterator[Finding]:
+    """What accounts hold: unknown to the master, expired, or gone from the newest one."""
+    today = loader.session_date(now_us)
+    unknown: list[str] = []
+    expired: list[str] = []
+    gone: list[str] = []
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        newest = dict(session.rows(NEWEST))
+        held = {
+            (segment, security)
+            for (account, *_) in session.rows(ACCOUNTS)
+            for segment, security in session.rows(HELD, account=account, today=today)
+        }
+        for segment, security in sorted(held):
+            row = session.row(ROW, exchange_segment=segment, security_id=security)
+            if row is None or not row[3]:
+                unknown.append(f"{segment}:{security}")
+                continue
+            symbol, expiry, updated_s, _ = row
+            if expiry and expiry[:10] < today:
+                expired.append(f"{symbol} ({expiry[:10]})")
+            elif updated_s < newest[segment]:
+                gone.append(f"{symbol} ({segment}:{security})")
+        store.roll_back(session)
+    way_out = "run `riskguard instruments import` with today's master"
+    if unknown:
+        yield Finding(Severity.ERROR, "positions", f"held and not in the master: {_listed(unknown)}", way_out)
+    if expired:
+        yield Finding(
+            Severity.ERROR, "positions", f"held and expired: {_listed(expired)}", "look at the broker's position list"
+        )
+    if gone:
+        yield Finding(Severity.WARNING, "positions", f"held and not in the newest master: {_listed(gone)}", way_out)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+    return ", ".join(f"`{name}`" for name in names[:LISTED_MAX]) + more
+
+
+# -- the host -----------------------------------------------------------------------------------------------
+
+
+def sqlite_version(store: Store, now_us: int) -> Iterator[Finding]:
+    """Whether this SQLite can corrupt a file two programs checkpoint at once."""
+    if has_wal_reset_bug():
+        yield Finding(
+            Severity.WARNING,
+            "sqlite",
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug; riskguard checkpoints around it, other programs may not",
+            "use a Python with SQLite 3.51.3 or newer, and let no other program checkpoint the file",
+        )
+
+
+def permissions(store: Store, now_us: int) -> Iterator[Finding]:
+    """Who else may read or replace the files that hold state."""
+    files = [Path(f"{store.path}{tail}") for tail in ("", "-wal", "-shm", ".GENERATION")]
+    for path in files:
+        mode = _mode(path)
+        if mode is not None and mode & 0o077:
+            severity = Severity.ERROR if mode & 0o022 else Severity.WARNING
+            yield Finding(severity, "permissions", f"`{path}` is {mode:04o}: others may use it", f"chmod 600 '{path}'")
+    for directory in store.directories:
+        mode = _mode(directory)
+        if mode is not None and mode & 0o022 and not mode & stat.S_ISVTX:
+            yield Finding(
+                Severity.ERROR, "permissions", f"`{directory}` is {mode:04o}: others may replace the database or a halt",
+                f"chmod 700 '{directory}'",
+            )  # fmt: skip
+        for name in (halt.HALT, halt.ARMED, halt.GATE):
+            mode = _mode(directory / name)
+            if mode is not None and mode & 0o077:
+                severity = Severity.ERROR if mode & 0o022 else Severity.WARNING
+                place = directory / name
+                yield Finding(severity, "permissions", f"`{place}` is {mode:04o}", f"chmod 700 '{place}'")
+
+
+def _mode(path: Path) -> int | None:
+    """Return a file's permission bits; None when it is not there."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None
+
+
+def halt_directories(store: Store, now_us: int) -> Iterator[Finding]:
+    """The places a kill needs: without `halt/` everything reads as halted, without spares a full disk is in the way."""
+    for directory in store.directories:
+        try:
+            flags = sorted(os.listdir(directory / halt.HALT))
+        except OSError as e:
+            yield Finding(
+                Severity.ERROR, "halt", f"`{directory / halt.HALT}` cannot be read ({e.strerror}): everything is halted",
+                "`riskguard release` brings it back",
+            )  # fmt: skip
+            continue
+        if flags:
+            scopes = sorted({halt.parse_flag(name)[0] for name in flags})
+            yield Finding(
+                Severity.INFO, "halt", f"halted by flag: {_listed(scopes)} in `{directory}`", "`riskguard release`"
+            )
+        try:
+            spares = len(os.listdir(directory / halt.ARMED))
+        except OSError:
+            spares = 0
+        if spares < halt.SPARES:
+            yield Finding(
+                Severity.WARNING, "halt", f"`{directory / halt.ARMED}` has {spares} of {halt.SPARES} prepared files",
+                "free disk space; the next sweep or release prepares them",
+            )  # fmt: skip
+
+
+# -- who watches --------------------------------------------------------------------------------------------
+
+_w = sweeps.c
+LAST_SWEEP = prepare(
+    sa.select(_w.finished_at_us, _w.interval_us)
+    .where(_w.account == param("account"), _w.kind == sa.literal_column("'daily_loss'"), _w.finished_at_us.is_not(None))
+    .order_by(_w.finished_at_us.desc())
+    .limit(1)
+)
+
+
+def heartbeat(store: Store, now_us: int) -> Iterator[Finding]:
+    """Whether anybody watches losses: three intervals without a sweep refuse what adds risk."""
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        last = {row[0]: session.row(LAST_SWEEP, account=row[0]) for row in session.rows(ACCOUNTS)}
+        store.roll_back(session)
+    for account, row in last.items():
+        way_out = "start `riskguard run`, or the program that sweeps in its own thread"
+        if row is None:
+            yield Finding(Severity.WARNING, "sweep", f"nobody ever watched `{account}`", way_out)
+        elif now_us - row[0] > HEARTBEAT_INTERVALS * row[1]:
+            ago = (now_us - row[0]) // 1_000_000
+            yield Finding(Severity.WARNING, "sweep", f"the last look at `{account}` was {ago} s ago", way_out)
+        elif row[0] - now_us > HEARTBEAT_INTERVALS * row[1]:
+            ahead = (row[0] - now_us) // 1_000_000
+            yield Finding(
+                Severity.ERROR,
+                "sweep",
+                f"the last look at `{account}` is {ahead} s in the future",
+                "set the clock right",
+            )
+
+
+Look = Callable[[Store, int], Iterable[Finding]]
+
+FINDINGS: Final[tuple[Look, ...]] = (
+    market_tables,
+    calendar,
+    master_age,
+    held_instruments,
+    sqlite_version,
+    permissions,
+    halt_directories,
+    heartbeat,
+)
+"""Every look, in the order of a report among findings alike in severity."""

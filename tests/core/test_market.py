@@ -1,0 +1,295 @@
+"""The dated market tables: both sides of every first and last day, which row wins, what is refused, what is shipped."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from riskguard import data
+from riskguard.core.instrument import Instrument, default_multiplier, root_of
+from riskguard.core.market import VALUES, MarketTableError, MarketTables
+from riskguard.core.order import Order
+from riskguard.core.pricing import risk_price_e4
+from tests.core.builders import order
+
+SHIPPED = MarketTables.parse({name: (data.market_text(name),) for name in VALUES})
+HEAD = "segment,kind,underlying,{},effective_from,effective_until,source,confidence\n"
+
+
+def text(table: str, *rows: str, until: str = "2026-12-31") -> str:
+    """A table's text: its horizon, its heading, and rows as `place;values;from;until`."""
+    made = f"# complete_until = {until}\n" + HEAD.format(",".join(VALUES[table]))
+    return made + "".join(f"{row.replace(';', ',')},somebody,one\n" for row in rows)
+
+
+def tables(table: str, *rows: str) -> MarketTables:
+    return MarketTables.parse({table: (text(table, *rows),)})
+
+
+def contract(
+    underlying: str = "NIFTY", segment: str = "NSE_FNO", kind: str = "OPTIDX", **changes: object
+) -> Instrument:
+    given = {"lot_size": 65, "option_type": "CE" if kind.startswith("OPT") else "", "underlying": underlying, **changes}
+    given.setdefault("multiplier", default_multiplier(segment, kind))
+    return Instrument(segment, "47317", f"{underlying}-Sep2026", kind, **given)  # type: ignore[arg-type]
+
+
+# -- shipped facts, on both sides of their days ---------------------------------------------------------------------
+
+FREEZE = [
+    # underlying, day, what the exchange says
+    ("NIFTY", "2025-07-31", None),
+    ("NIFTY", "2025-08-01", 1800),
+    ("BANKNIFTY", "2025-08-31", 600),
+    ("BANKNIFTY", "2025-09-01", 900),
+    ("BANKNIFTY", "2025-09-30", 900),
+    ("BANKNIFTY", "2025-10-01", None),  # the circular of that month was not at hand: not last month's number
+    ("BANKNIFTY", "2025-11-02", None),
+    ("BANKNIFTY", "2025-11-03", 600),
+    ("FINNIFTY", "2025-11-30", 1800),
+    ("FINNIFTY", "2025-12-01", 1200),
+    ("BANKNIFTY", "2026-06-30", 900),
+    ("BANKNIFTY", "2026-07-01", 600),
+    ("FINNIFTY", "2026-08-02", 1800),
+    ("NIFTY", "2026-08-03", 1800),
+    ("BANKNIFTY", "2026-08-03", 600),
+    ("FINNIFTY", "2026-08-03", 1800),
+    ("MIDCPNIFTY", "2026-08-03", 2800),
+    ("NIFTYNXT50", "2026-08-03", 600),
+    ("NIFTY", "2026-08-31", 1800),
+    ("NIFTY", "2026-09-01", 1800),  # past the horizon the last row goes on holding
+    ("HDFCBANK", "2025-11-30", None),
+    ("HDFCBANK", "2025-12-01", 27500),
+    ("HDFCBANK", "2025-12-31", 27500),
+    ("HDFCBANK", "2026-01-01", None),  # of shares one month is known, and no other
+    ("SENSEX", "2026-08-03", None),
+]
+
+
+@pytest.mark.parametrize("case", FREEZE, ids=str)
+def test_freeze_quantity_by_day(case: tuple[str, str, int | None]) -> None:
+    """NSE's quantity of the day, where it is known."""
+    underlying, day, expected = case
+
+    assert SHIPPED.enrich(contract(underlying), day).freeze_quantity == expected
+
+
+@pytest.mark.parametrize(
+    ("master", "expected"), [(None, 1800), (0, 1800), (1756, 1756), (1799, 1799), (1800, 1800), (1801, 1800)]
+)
+def test_the_lower_of_exchange_and_master_binds(master: int | None, expected: int) -> None:
+    """Dhan says 1756 where NSE says 1800; 0 says that it knows none."""
+    assert SHIPPED.enrich(contract(freeze_quantity=master), "2026-08-03").freeze_quantity == expected
+
+
+@pytest.mark.parametrize(
+    ("segment", "underlying", "expected"),
+    [
+        ("NSE_FNO", "NIFTY", 1), ("MCX_COMM", "CRUDEOIL", 100), ("MCX_COMM", "CRUDEOILM", None), ("MCX_COMM", "GOLD", None),
+        ("NSE_CURRENCY", "USDINR", 1000), ("BSE_CURRENCY", "USDINR", 1000), ("NSE_CURRENCY", "EURUSD", None),
+    ],
+)  # fmt: skip
+def test_a_multiplier_nobody_says_stays_unknown(segment: str, underlying: str, expected: int | None) -> None:
+    """Never 1 by default: the value of the order would be a hundredth of what it is."""
+    kind = {"NSE_FNO": "FUTIDX", "MCX_COMM": "FUTCOM"}.get(segment, "FUTCUR")
+
+    assert SHIPPED.enrich(contract(underlying, segment, kind), "2026-08-03").multiplier == expected
+
+
+@pytest.mark.parametrize(("master", "expected"), [(None, 100), (1, 100), (100, 100), (101, 101)])
+def test_of_two_multipliers_the_larger_counts(master: int | None, expected: int) -> None:
+    """A value too large refuses, one too small approves."""
+    crude = contract("CRUDEOIL", "MCX_COMM", "FUTCOM", multiplier=master)
+
+    assert SHIPPED.enrich(crude, "2026-08-03").multiplier == expected
+
+
+BANDS = [
+    # segment, kind, day, LPP percent and rupees, gap percent and rupees
+    ("BSE_FNO", "OPTIDX", "2026-01-18", None, None, None, None),
+    ("BSE_FNO", "OPTIDX", "2026-01-19", None, None, 2_000, 100_000),
+    ("BSE_FNO", "OPTIDX", "2026-06-28", None, None, 2_000, 100_000),
+    ("BSE_FNO", "OPTIDX", "2026-06-29", 4_000, 200_000, 2_000, 100_000),
+    ("BSE_FNO", "FUTIDX", "2026-06-29", 200, 2_000_000, 200, 2_000_000),
+    ("BSE_FNO", "OPTSTK", "2026-06-29", 4_000, 200_000, None, None),
+    ("BSE_FNO", "FUTSTK", "2026-06-29", 300, 15_000, None, None),
+    ("NSE_FNO", "OPTIDX", "2026-06-29", None, None, None, None),
+]
+
+
+@pytest.mark.parametrize("case", BANDS, ids=str)
+def test_price_bands_and_stop_gaps_by_day(
+    case: tuple[str, str, str, int | None, int | None, int | None, int | None],
+) -> None:
+    """BSE's limit price protection and stop-limit check, and nothing for an exchange nobody read."""
+    segment, kind, day, *expected = case
+    found = SHIPPED.enrich(contract("SENSEX", segment, kind), day)
+
+    assert [found.lpp_pct_e2, found.lpp_abs_e4, found.stop_gap_pct_e2, found.stop_gap_abs_e4] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "segment", "expected"),
+    [
+        ("EQUITY", "NSE_EQ", 10**12),
+        ("FUTIDX", "NSE_FNO", 10**12),
+        ("OPTIDX", "NSE_FNO", None),
+        ("INDEX", "IDX_I", None),
+    ],
+)
+def test_ten_crore_for_everything_but_options(kind: str, segment: str, expected: int | None) -> None:
+    """₹10 crore is 10^8 rupees, 10^12 in our unit."""
+    assert SHIPPED.enrich(contract("X", segment, kind), "2026-08-03").order_value_max_e4 == expected
+
+
+def test_every_table_is_shipped_and_says_until_when() -> None:
+    """A table without a horizon would be believed for ever."""
+    assert set(SHIPPED.horizons()) == set(VALUES)
+    assert all(date(2026, 1, 1) < until for until in SHIPPED.horizons().values())
+    assert SHIPPED.horizons()["freeze"] == date(2026, 8, 31)
+
+
+# -- which row wins -------------------------------------------------------------------------------------------------
+
+PARTICULAR = (
+    "*,*,*;1;;", "*,OPTIDX,*;2;;", "NSE_FNO,*,*;3;;", "NSE_FNO,OPTIDX,*;4;;", "*,*,NIFTY;5;;", "NSE_FNO,*,NIFTY;6;;",
+    "*,OPTIDX,NIFTY;7;;", "NSE_FNO,OPTIDX,NIFTY;8;;",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, 1), (2, 2), (3, 2), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8)], ids=str
+)
+def test_the_most_particular_row_wins(count: int, expected: int) -> None:
+    """Underlying before kind before segment."""
+    found = tables("freeze", *PARTICULAR[:count]).at("freeze", contract(), "2026-08-03")
+
+    assert found is not None and found.values == (expected,)
+
+
+def test_what_began_last_wins_and_an_end_ends() -> None:
+    """A row holds from its first day to its last, both included, unless a later one began."""
+    found = tables(
+        "freeze", "*,*,*;1;;", "*,*,*;2;2026-03-02;2026-03-31", "*,*,*;3;2026-03-10;2026-03-20", "*,*,*;;2026-05-01;"
+    )
+
+    def on(day: str) -> int | None:
+        row = found.at("freeze", contract(), day)
+        assert row is not None
+        return row.values[0]
+
+    assert [on(day) for day in ("2026-03-01", "2026-03-02", "2026-03-09", "2026-03-10", "2026-03-20")] == [
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+    assert [on(day) for day in ("2026-03-21", "2026-03-31", "2026-04-01", "2026-04-30")] == [2, 2, 1, 1]
+    assert on("2026-05-01") is None, "an empty number says that nobody knows: the older one does not stand in"
+
+
+def test_a_later_text_takes_the_place_of_a_row_and_of_the_horizon() -> None:
+    """A user's own file adds, replaces a row of the same first day, and can only know longer."""
+    shipped = text("freeze", "*,*,NIFTY;1800;2026-08-03;", until="2026-08-31")
+    own = text("freeze", "*,*,NIFTY;1500;2026-08-03;", "*,*,NIFTY;1600;2026-09-01;", until="2026-09-30")
+    both, turned = MarketTables.parse({"freeze": (shipped, own)}), MarketTables.parse({"freeze": (own, shipped)})
+
+    for found, august in ((both, 1500), (turned, 1800)):
+        assert found.horizons() == {"freeze": date(2026, 9, 30)}
+        assert found.enrich(contract(), "2026-08-31").freeze_quantity == august
+        assert found.enrich(contract(), "2026-09-01").freeze_quantity == 1600
+
+
+def test_a_share_is_looked_up_by_its_own_symbol() -> None:
+    """It hangs on nothing."""
+    found = tables("protection", "NSE_EQ,*,HDFCBANK;3;;")
+
+    assert found.enrich(Instrument("NSE_EQ", "1333", "HDFCBANK"), "2026-08-03").protection_pct_e2 == 300
+    assert found.enrich(Instrument("NSE_EQ", "1594", "INFY"), "2026-08-03").protection_pct_e2 is None
+
+
+# -- protection reaches the price -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("percent", "option", "expected"),
+    [("", False, 105), ("", True, 120), ("0", True, 100), ("3", True, 103), ("7.5", False, "107.5")],
+)
+def test_the_risk_price_uses_the_percentage_of_the_day(percent: str, option: bool, expected: object) -> None:
+    """A number of the table replaces the conservative stand-in; an empty one does not; 0 is a number."""
+    kind = "OPTIDX" if option else "FUTIDX"
+    found = tables("protection", f"*,*,*;{percent};;").enrich(contract(kind=kind), "2026-08-03")
+    market: Order = order("BUY", 65, None, order_type="MARKET")
+
+    assert risk_price_e4(market, 1_000_000, None, found) == int(float(str(expected)) * 10_000)
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------
+
+GOOD = "*,*,*;1;2026-01-01;2026-12-31"
+REFUSED = [
+    ("no horizon", HEAD.format("freeze_quantity"), "complete_until"),
+    ("a horizon that is no day", text("freeze", until="soon"), "wants YYYY-MM-DD"),
+    ("another heading", text("freeze").replace("kind", "sort"), "the first row wants"),
+    ("no heading", "# complete_until = 2026-12-31\n", "the first row wants"),
+    ("a cell too few", text("freeze", "*,*;1;;"), "line 3: 7 cells"),
+    ("a cell too many", text("freeze", "*,*,*,*;1;;"), "line 3: 9 cells"),
+    ("an empty place", text("freeze", ",*,*;1;;"), "empty place"),
+    ("no number", text("freeze", "*,*,*;many;;"), "`freeze_quantity` = `many`"),
+    ("a fraction", text("freeze", "*,*,*;1.5;;"), "wants a whole number"),
+    ("a negative", text("freeze", "*,*,*;-1;;"), "wants a whole number"),
+    ("too much", text("freeze", "*,*,*;1000000001;;"), "wants a whole number"),
+    ("a multiplier of 0", text("multipliers", "*,*,*;0;;"), "wants 1 or more"),
+    ("a percent above 1000", text("protection", "*,*,*;1000.01;;"), "0 to 1000"),
+    ("a percent below 0", text("protection", "*,*,*;-1;;"), "0 to 1000"),
+    ("a percent of three decimals", text("protection", "*,*,*;1.005;;"), "two decimals"),
+    ("rupees below 0", text("order_values", "*,*,*;-1;;"), "below zero"),
+    ("NaN", text("protection", "*,*,*;NaN;;"), "plain decimal"),
+    ("a day that is none", text("freeze", "*,*,*;1;2026-02-30;"), "wants YYYY-MM-DD"),
+    ("an end before the beginning", text("freeze", "*,*,*;1;2026-02-02;2026-02-01"), "before it begins"),
+    ("no source", text("freeze", GOOD).replace("somebody", ""), "no source"),
+    ("a confidence nobody knows", text("freeze", GOOD).replace("one", "sure"), "confidence `sure`"),
+    ("a quote that does not close", text("freeze", GOOD).replace("somebody", '"somebody'), "freeze"),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case[0])
+def test_a_malformed_table_is_refused_by_name_and_line(case: tuple[str, str, str]) -> None:
+    """The message says which table and what; nothing of the text counts."""
+    _, given, said = case
+    table = next((name for name, columns in VALUES.items() if f",{','.join(columns)}," in given), "freeze")
+
+    with pytest.raises(MarketTableError, match=said.replace(".", r"\.")) as caught:
+        MarketTables.parse({table: (given,)})
+    assert f"`{table}`" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_those_were_made_of_passes() -> None:
+    """The refusals above are about what they say they are about."""
+    assert tables("freeze", GOOD).enrich(contract(), "2026-01-01").freeze_quantity == 1
+    assert tables("protection", "*,*,*;1000;;").enrich(contract(), "2026-01-01").protection_pct_e2 == 100_000
+
+
+def test_a_table_nobody_knows_is_refused() -> None:
+    """A misspelt file name must not be a table without effect."""
+    with pytest.raises(MarketTableError, match="no table `freezes`"):
+        MarketTables.parse({"freezes": ()})
+
+
+# -- the name a contract begins with --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("symbol", "root"),
+    [
+        ("NIFTY-Sep2026-23950-CE", "NIFTY"), ("NIFTY-Sep2026-FUT", "NIFTY"), ("BAJAJ-AUTO-Jul2025-FUT", "BAJAJ-AUTO"),
+        ("M&M-Jul2025-FUT", "M&M"), ("CRUDEOIL-21Sep2026-FUT", "CRUDEOIL"), ("BAJAJ-AUTO", ""), ("HDFCBANK", ""), ("", ""),
+        ("BSXOPT", ""), ("NIFTY-FUT", ""), ("NIFTY-Sep2026", ""), ("NIFTY-Sop2026-FUT", ""), ("NIFTY-x1Sep2026-FUT", ""),
+        ("-Sep2026-FUT", ""),
+    ],
+)  # fmt: skip
+def test_the_root_of_a_trading_symbol(symbol: str, root: str) -> None:
+    """What stands before month and year, hyphens and all; nothing for a name without them."""
+    assert root_of(symbol) == root
