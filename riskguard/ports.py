@@ -6,11 +6,12 @@ A test double breaks each guarantee in turn; the services must stay safe when on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
-from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
+from riskguard.core.seen import SeenFunds, SeenMargin, SeenOrder, SeenPosition, SeenTrade
 
 
 class Clock(Protocol):
@@ -37,6 +38,11 @@ class ApprovedOrder(Protocol):
 
     @property
     def correlation_id(self) -> str: ...
+
+    @property
+    def modifies(self) -> str | None:
+        """The broker's id of the working order this changes; None for a new order."""
+        ...
 
     def begin(self) -> None: ...
 
@@ -66,6 +72,16 @@ class Broker(Protocol):
     def trades(self) -> tuple[SeenTrade, ...]: ...
 
     def funds(self) -> SeenFunds: ...
+
+
+@runtime_checkable
+class Margins(Protocol):
+    """
+    A broker's margin calculator. (1) It reads only. (2) The figure is for these orders together, in the account as
+    it stands. (3) What it cannot compute raises; it is never zero.
+    """
+
+    def margin(self, orders: Sequence[Order]) -> SeenMargin: ...
 
 
 @runtime_checkable

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from riskguard.cli import account, control, daemon, database, demo, limits, orders
+from riskguard.cli import (
+    account,
+    control,
+    copies,
+    daemon,
+    database,
+    demo,
+    doctor,
+    edis,
+    instruments,
+    limits,
+    orders,
+    secrets,
+    token,
+    upkeep,
+)
 from riskguard.cli.kill import HELP as KILL_HELP
 
 app = typer.Typer(
@@ -22,6 +37,7 @@ app = typer.Typer(
 app.command("init")(account.init)
 app.command("status")(account.status)
 app.add_typer(limits.app, name="limits")
+app.add_typer(copies.app, name="copies")
 app.command("check")(orders.check)
 app.command("violations")(orders.violations)
 app.command("explain")(orders.explain)
@@ -30,9 +46,15 @@ app.command("exit")(control.exit_positions)
 app.command("operator-token")(control.operator_token)
 app.command("sweep")(daemon.sweep)
 app.command("run")(daemon.run)
+upkeep.register(database.app)
+app.add_typer(instruments.app, name="instruments")
+app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
 app.add_typer(database.audit_app, name="audit")
 app.add_typer(account.baseline_app, name="baseline")
+app.add_typer(token.app, name="token")
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(edis.app, name="edis")
 app.command("demo")(demo.demo)
 
 

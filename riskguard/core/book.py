@@ -7,6 +7,7 @@ Source: checks.md §0 "The book".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from riskguard.core.terms import DELIVERY_PRODUCTS
@@ -30,6 +31,7 @@ class Working:
     trigger_price_e4: int | None = None
     risk_price_e4: int | None = None  # the worst it may trade at, as judged when it was let out; None: not known
     strategy: str = ""
+    covers: bool = False  # a bought leg of the basket being judged: what is sold after it may lean on it
 
     @property
     def worst_price_e4(self) -> int | None:
@@ -66,6 +68,7 @@ class Line:
     near: int = 0
     buying: int = 0
     selling: int = 0
+    covering: int = 0  # bought by earlier legs of one basket: it covers shorts, and is not held yet
     settled: bool = False
 
     @property
@@ -86,8 +89,9 @@ class Line:
         if self.product in DELIVERY_PRODUCTS:
             # A negative delivery net is shares sold from the holdings, not a short position.
             self.up, self.down, self.near = max(0, self.up), max(0, self.down), max(0, self.near)
-        self.buying = _working(self.working, 1)
-        self.selling = _working(self.working, -1)
+        self.buying = working_quantity(self.working.values(), 1)
+        self.selling = working_quantity(self.working.values(), -1)
+        self.covering = sum(each.remaining for each in self.working.values() if each.covers)
         return self
 
     def sellable(self) -> int:
@@ -106,11 +110,11 @@ class Line:
         return not self.up and not self.down and not self.working
 
 
-def _working(orders: dict[str, Working], sign: int) -> int:
+def working_quantity(orders: Iterable[Working], sign: int) -> int:
     """Return working quantity of one side; exits of one OCO group count once, at the largest remaining."""
     total = 0
     groups: dict[str, int] = {}
-    for order in orders.values():
+    for order in orders:
         if order.sign != sign:
             continue
         if order.exit_group and order.reducing:

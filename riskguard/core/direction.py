@@ -120,7 +120,7 @@ def naked_short_units(
         each = instruments.get(key)
         if each is None or each.underlying != instrument.underlying or each.option_type != instrument.option_type:
             continue
-        held = sum(line.down - line.selling for line in positions.get(key, {}).values())
+        held = sum(line.down - line.selling + line.covering for line in positions.get(key, {}).values())
         held += change if key == changed else 0
         sides = net.setdefault(each.expiry, [0, 0])
         sides[0 if held > 0 else 1] += abs(held)

@@ -70,6 +70,16 @@ class SeenFunds:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenMargin:
+    """What the broker wants for an order, or for several together, 1/10000 rupee; a part it does not say is None."""
+
+    total_e4: int
+    span_e4: int | None
+    exposure_e4: int | None
+    var_e4: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """
     One look at a broker. Each list is complete or None (that read failed): unknown is not empty.

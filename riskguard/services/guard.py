@@ -10,23 +10,24 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from riskguard.core.decide import Decision, breach_of, decide
+from riskguard.core.decide import Decision, breaches_of, decide
+from riskguard.core.exposure import underlying_of
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import Cause, TradingState, severest
 from riskguard.errors import (
     DecisionUnknownError,
+    InputError,
     KillNotTakenError,
     RiskGuardError,
     StoreError,
     StoreUnavailableError,
-    UnknownAccountError,
 )
 from riskguard.ports import Clock
 from riskguard.services import latch, sending
@@ -37,6 +38,12 @@ from riskguard.services.sending import ANSWER_WAIT_S
 from riskguard.store import books, controls, halt, journal, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
+
+if TYPE_CHECKING:
+    from riskguard.core.seen import SeenMargin
+    from riskguard.ports import Margins
+    from riskguard.services.baskets import BasketDecision
+    from riskguard.services.copying import CopyDecision, LeaderFill
 
 log = logging.getLogger("riskguard")
 log.addHandler(logging.NullHandler())  # a library is silent until its user says where to
@@ -73,6 +80,7 @@ class RiskGuard:
         self.halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
         self._executor: ThreadPoolExecutor | None = None
         self._closers: list[Callable[[], None]] = []
+        self.margins: Callable[[str], Margins | None] = lambda _account: None  # who computes an account's margins
         self.quote_listeners: list[Callable[[str, str, Quote], None]] = []
 
     @classmethod
@@ -104,12 +112,16 @@ class RiskGuard:
         """
         if order.client_order_id is None:
             order = order.replaced(client_order_id=f"rg-{secrets.token_hex(12)}")
+        return self.answered(order, lambda: self._check(order, emergency_exit or ""))
+
+    def answered(self, order: Order, ask: Callable[[], Decision]) -> Decision:
+        """Return what *ask* answers; whatever breaks on the way becomes a refusal, or an error that says "not known"."""
         try:
-            return self._check(order, emergency_exit or "")
+            return ask()
         except CommitUnknownError as e:
             self.kept.loaded.pop(order.account, None)
             raise DecisionUnknownError(str(order.client_order_id), str(e)) from None
-        except (UnknownAccountError, DecisionUnknownError):
+        except (InputError, DecisionUnknownError):
             self.kept.loaded.pop(order.account, None)
             raise
         except StoreBusyError as e:
@@ -158,7 +170,7 @@ class RiskGuard:
             decision = self._judge(session, loaded, order, emergency_by, flags, known, now_us)
             restated = decision.recorded  # what stands already; a reused id is a new refusal
             if decision.approved and known is None:
-                self._grant(session, loaded, decision, emergency_by)
+                self.grant(session, loaded, decision, emergency_by)
             elif not decision.approved and not decision.recorded:
                 if not durable or (wrote_generation is None and self.kept.repeats.of(decision) is not None):
                     self.store.roll_back(session)
@@ -213,38 +225,21 @@ class RiskGuard:
         self, session: Session, loaded: Loaded, order: Order, emergency_by: str, flags: latch.Flags,
         known: tuple[Any, ...] | None, now_us: int,
     ) -> Decision:  # fmt: skip
-        account = loaded.account
-        if not flags.causes:
-            return self._decide_or_restate(session, loaded, order, emergency_by, known, now_us)
-        kept_causes = account.causes
-        account.causes = (*kept_causes, *flags.causes)
-        account.settle_state()
-        try:
-            return self._decide_or_restate(session, loaded, order, emergency_by, known, now_us)
-        finally:
-            account.causes = kept_causes
-            account.settle_state()
+        with latch.obeyed(loaded.account, flags):
+            if known is None:
+                return decide(order, loaded.account, now_us, emergency_by)
+            return restate(self, session, loaded, order, known, now_us)
 
-    def _decide_or_restate(
-        self,
-        session: Session,
-        loaded: Loaded,
-        order: Order,
-        emergency_by: str,
-        known: tuple[Any, ...] | None,
-        now_us: int,
-    ) -> Decision:
-        if known is None:
-            return decide(order, loaded.account, now_us, emergency_by)
-        return restate(self, session, loaded, order, known, now_us)
-
-    def _grant(self, session: Session, loaded: Loaded, decision: Decision, emergency_by: str) -> None:
+    def grant(
+        self, session: Session, loaded: Loaded, decision: Decision, emergency_by: str, entry: str = "ORDER", **more: Any
+    ) -> None:
+        """Write the permit of an approved decision and its journal entry; *more* as `store.permits.grant`."""
         order = decision.order
         head = session.heads[order.account]
         self._keep_limits(session, loaded, decision)
-        row = permits.grant(session, decision, head.sequence + 1, emergency_by)
+        row = permits.grant(session, decision, head.sequence + 1, emergency_by, **more)
         head = journal.append(
-            session, order.account, "ORDER", _contents(decision), decision.decided_at_us,
+            session, order.account, entry, _contents(decision), decision.decided_at_us,
             client_order_id=order.client_order_id, approved=True, strategy=order.strategy,
         )  # fmt: skip
         decision.sequence = head.sequence
@@ -252,37 +247,55 @@ class RiskGuard:
         loaded.key = loader.cache_key(session, order.account, loaded.group, self.store.opened, decision.decided_at_us)
 
     def _refuse(self, session: Session, loaded: Loaded, decision: Decision, reused: bool) -> None:
-        """Journal the refusal, write its violations, and raise what its limits demand beyond a refusal."""
+        """Write a refusal and commit it."""
         order = decision.order
-        self._keep_limits(session, loaded, decision)
-        head = journal.append(
-            session, order.account, "ORDER", _contents(decision), decision.decided_at_us,
-            client_order_id=None if reused else order.client_order_id, strategy=order.strategy,
-        )  # fmt: skip
-        decision.sequence = head.sequence
-        violation_id = violations.record(session, decision, head.sequence)
+        causes = loaded.raised
+        violation_id = self.refuse(session, loaded, decision, reused=reused)
         self.kept.repeats.flush(session, decision.decided_at_us)
-        if decision.facts is not None:
-            instrument = decision.facts.instrument
-            plan = loaded.account.limits.plan(order, "" if instrument is None else instrument.underlying)
-            breach = breach_of(decision, plan)
-            if breach is not None and not breach.check.live:
-                self._raise(session, order.account, breach, decision)
         session.read_heads(order.account, loaded.group)
         self.store.commit(session)
         decision.recorded = True
         self.kept.repeats.flushed()
         self.kept.repeats.wrote(decision, violation_id)
+        if loaded.raised != causes:
+            loaded.key = ()  # a halt and void permits are not folded in: this process, too, reads the account anew
+            return
         loaded.key = loader.cache_key(session, order.account, loaded.group, self.store.opened, decision.decided_at_us)
+
+    def refuse(
+        self, session: Session, loaded: Loaded, decision: Decision, *, reused: bool = False, kind: str = "ORDER"
+    ) -> int:
+        """
+        Journal the refusal, write its violations, and raise what its limits demand beyond a refusal.
+
+        Returns the id of the weightiest violation. *reused*: its client order id names another order already.
+        """
+        order = decision.order
+        self._keep_limits(session, loaded, decision)
+        head = journal.append(
+            session, order.account, kind, _contents(decision), decision.decided_at_us,
+            client_order_id=None if reused else order.client_order_id, strategy=order.strategy,
+        )  # fmt: skip
+        decision.sequence = head.sequence
+        violation_id = violations.record(session, decision, head.sequence)
+        if decision.facts is not None:
+            instrument = decision.facts.instrument
+            plan = loaded.account.limits.plan(order, "" if instrument is None else underlying_of(instrument))
+            for breach in breaches_of(decision, plan):
+                if not breach.check.live:
+                    self._raise(session, order.account, breach, decision)
+                    loaded.raised += 1
+        return violation_id
 
     def _raise(self, session: Session, account: str, breach: Any, decision: Decision) -> None:
         state = TradingState.REDUCE_ONLY if breach.on_breach == "reduce_only" else TradingState.HALTED
         said = f"limit `{breach.id}` was breached by {decision.order.client_order_id}"
-        strategy = decision.order.strategy
-        whose = f"STRATEGY:{strategy}" if breach.check.halts == "STRATEGY" and strategy else f"ACCOUNT:{account}"
+        # An order without a strategy has nobody else to stop than the account.
+        strategy = decision.order.strategy if breach.check.halts == "STRATEGY" else ""
+        whose = f"STRATEGY:{strategy}" if strategy else f"ACCOUNT:{account}"
         cause = Cause(whose, state, "LIMIT_BREACHED", said, "riskguard", decision.decided_at_us)
         controls.raise_cause(session, account, cause)
-        permits.void_increasing(session, account, decision.decided_at_us, said)
+        permits.void_increasing(session, account, decision.decided_at_us, said, strategy)
 
     def _keep_limits(self, session: Session, loaded: Loaded, decision: Decision) -> None:
         if decision.limits_digest and decision.limits_digest not in self.kept.limit_sets:
@@ -317,6 +330,54 @@ class RiskGuard:
         if not any(violations.spool(directory, decision) for directory in self.store.directories):
             log.error("a refusal of %s could not be written anywhere: %s", order.account, said)
         return decision
+
+    # -- baskets, changes, cancels ----------------------------------------------------------------------------
+
+    def check_basket(self, orders: Sequence[Order], *, emergency_exit: str | None = None) -> BasketDecision:
+        """Decide on several legs as one, all or nothing; see `services.baskets.check_basket`."""
+        from riskguard.services.baskets import check_basket
+
+        return check_basket(self, orders, emergency_exit=emergency_exit or "")
+
+    def check_modify(
+        self, target: Permit | str, *, account: str | None = None, client_order_id: str | None = None,
+        emergency_exit: str | None = None, **changes: Any,
+    ) -> Decision:  # fmt: skip
+        """Decide on a change of a working order; see `services.changes.check_modify`."""
+        from riskguard.services.changes import check_modify
+
+        return check_modify(
+            self, target, changes, account=account, client_order_id=client_order_id, emergency_by=emergency_exit or ""
+        )
+
+    def check_copies(self, asked: Order | LeaderFill, *, mode: Literal["any", "all"] = "any") -> CopyDecision:
+        """Judge every follower's copy of a leader's order or fill; see `services.copying.check_copies`."""
+        from riskguard.services.copying import check_copies
+
+        return check_copies(self, asked, mode=mode)
+
+    def prepare(self, orders: Order | Sequence[Order], margins: Margins | None = None) -> SeenMargin:
+        """Ask the broker what *orders* need and keep it for the check; see `services.margins.prepare`."""
+        from riskguard.services.margins import prepare
+
+        return prepare(self, orders, margins)
+
+    def cancel(self, account: str, order_id: str, cancel: Callable[[str], Any]) -> None:
+        """
+        Count a cancel message and send it with `cancel(order_id)`.
+
+        A cancel is never refused, not even when it cannot be counted; what `cancel` raises is raised.
+        """
+        self.count_cancel(account, order_id)
+        cancel(order_id)
+
+    def count_cancel(self, account: str, order_id: str = "") -> None:
+        """Count one cancel message in the account's throttle; call it before the message leaves. Never raises."""
+        try:
+            with self.store.session(durable=False) as session:
+                permits.count_message(session, account, "CANCEL", self.clock.now_us(), order_id)
+        except StoreError as e:
+            log.warning("a cancel of %s was sent without being counted: %s", account, e)
 
     # -- sending --------------------------------------------------------------------------------------------
 

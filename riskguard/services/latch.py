@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from riskguard.core.account import Account
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
@@ -38,6 +41,22 @@ class Flags(NamedTuple):
 
 
 NO_FLAGS = Flags((), ())
+
+
+@contextmanager
+def obeyed(account: Account, flags: Flags) -> Iterator[None]:
+    """Let *account* stand under *flags* for a moment: they are not rows, and must not stay in what is kept."""
+    if not flags.causes:
+        yield
+        return
+    kept_causes = account.causes
+    account.causes = (*kept_causes, *flags.causes)
+    account.settle_state()
+    try:
+        yield
+    finally:
+        account.causes = kept_causes
+        account.settle_state()
 
 
 def look(directories: tuple[str, ...], account: str, now_us: int) -> Flags:

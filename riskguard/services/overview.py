@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from riskguard.core.calendar import Calendar
 from riskguard.core.decide import Decision, judge
+from riskguard.core.exposure import underlying_of
 from riskguard.core.facts import Facts
 from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.money import to_text
@@ -208,36 +209,45 @@ def explain(store: Store, client_order_id: str, account: str | None) -> list[dic
 
 def replay(session: Session, body: dict[str, Any]) -> bool | None:
     """
-    Decide again on the kept facts and limits; True when the same refusals come out, None when nothing was kept.
+    Decide again on the kept facts and limits; True when the same refusals, or the same order, come out, None when nothing was kept.
     """
     if body.get("facts") is None:
         return None
     decided = decide_again(session, body)
-    return decided is not None and [each.kept() for each in decided.rejects] == body["rejects"]
+    if decided is None or [each.kept() for each in decided.rejects] != body["rejects"]:
+        return False
+    adjusted_to = None if decided.adjusted_to is None else decided.adjusted_to.arguments()
+    return bool(adjusted_to == body["adjusted_to"])
 
 
 def decide_again(session: Session, body: dict[str, Any]) -> Decision | None:
     """Return the decision the kept facts and limits give today; None when the limits cannot be read any more."""
-    kept = session.row(journal.LIMITS_OF, digest=body["limits"])
-    if kept is None:
-        return None
-    row_ids = {each["limit_id"]: each["row_id"] for each in body["rejects"]}
-    try:
-        limits = LimitSet(tuple(_limit(each, row_ids) for each in json.loads(kept[0])))
-    except RulebookError:
+    limits = kept_limits(session, body["limits"], {each["limit_id"]: each["row_id"] for each in body["rejects"]})
+    if limits is None:
         return None
     order = Order.from_mapping(body["order"])
     facts = Facts.replayed(order, body["facts"])
-    underlying = "" if facts.instrument is None else facts.instrument.underlying
+    underlying = "" if facts.instrument is None else underlying_of(facts.instrument)
     return judge(facts, limits.plan(order, underlying))
 
 
+def kept_limits(session: Session, digest: str, row_ids: dict[str, int | None]) -> LimitSet | None:
+    """Return the limits a decision was made under; None when they cannot be read any more."""
+    kept = session.row(journal.LIMITS_OF, digest=digest)
+    if kept is None:
+        return None
+    try:
+        return LimitSet(tuple(_limit(each, row_ids) for each in json.loads(kept[0])))
+    except RulebookError:
+        return None
+
+
 def _limit(kept: list[Any], row_ids: dict[str, int | None]) -> Limit:
-    limit_id, check, parameters, scope, on_breach, mode, plan = kept
+    limit_id, check, parameters, scope, on_breach, mode, plan, *until = kept
     known = {key: value for key, value in parameters.items() if value is not None}
     return limit_from(
         id=limit_id, check=check, parameters=known, scope=scope, on_breach=on_breach, mode=mode, plan=plan,
-        row_id=row_ids.get(limit_id),
+        row_id=row_ids.get(limit_id), acknowledged_until=until[0] if until else "",
     )  # fmt: skip
 
 
@@ -250,7 +260,7 @@ def verify(store: Store, *, with_replay: bool = True) -> list[dict[str, Any]]:
             disagreeing = []
             if with_replay and wrong is None:
                 for entry in session.rows(journal.CHAIN, account=name, after=0):
-                    if entry[2] == "ORDER" and replay(session, json.loads(entry[6])) is False:
+                    if entry[2] in ("ORDER", "MODIFY") and replay(session, json.loads(entry[6])) is False:
                         disagreeing.append(entry[0])
             found.append({"account": name, "rows": rows, "wrong": wrong, "replay_disagrees": disagreeing[:20]})
         store.roll_back(session)

@@ -10,6 +10,7 @@ wins. Leaving with an id acknowledges; `BrokerRefusedError` refuses; anything el
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from riskguard.core.order import Order
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, PermitNotSendableError
+from riskguard.redaction import redacted
 from riskguard.store.permits import PermitRow
 
 if TYPE_CHECKING:
@@ -59,6 +61,12 @@ class Approved:
         self._marked_us = elapsed_us
 
     @property
+    def modifies(self) -> str | None:
+        """The broker's id of the working order this changes; None for a new order."""
+        row = self._permit.row
+        return str(json.loads(row.becomes)["order_id"]) if row.kind == "MODIFY" else None
+
+    @property
     def has_begun(self) -> bool:
         return self._begun
 
@@ -98,14 +106,14 @@ class Permit:
         try:
             yield wire
         except BrokerRefusedError as e:
-            self.guard.note_answer(self, "REFUSED", why=str(e))
+            self.guard.note_answer(self, "REFUSED", why=redacted(str(e)))
             raise
         except BrokerUnavailableError as e:
             # It never left: nothing can rest there, unless the adapter had begun and merely says so.
-            self.guard.note_answer(self, "UNKNOWN" if self.approved_order.has_begun else "REFUSED", why=str(e))
+            self.guard.note_answer(self, "UNKNOWN" if self.approved_order.has_begun else "REFUSED", why=redacted(str(e)))
             raise
         except BaseException as e:
-            self.guard.note_answer(self, "UNKNOWN", why=f"{type(e).__name__}: {e}")
+            self.guard.note_answer(self, "UNKNOWN", why=redacted(f"{type(e).__name__}: {e}"))
             raise
         if isinstance(wire.order_id, str) and wire.order_id:
             self.guard.note_answer(self, "ACKED", order_id=wire.order_id)

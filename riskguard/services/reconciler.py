@@ -7,8 +7,11 @@ in the transaction that adds its fill to the book.
 
 from __future__ import annotations
 
+import json
+
+from riskguard.core.book import SETTLE_US
 from riskguard.core.seen import Seen, SeenOrder, SeenTrade
-from riskguard.store import books, permits
+from riskguard.store import books, copies, permits
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session
 
@@ -65,9 +68,27 @@ def take_fill(session: Session, account: str, date: str, trade: SeenTrade, now_u
 def take_order(session: Session, account: str, order: SeenOrder, now_us: int, source: str) -> None:
     """Store one order as the broker lists it and let it settle its permit."""
     permit = permits.by_broker_order(session, account, order.order_id, order.correlation_id)
-    books.save_order(session, account, order, permit.client_order_id if permit else None, source, now_us)
+    if books.save_order(session, account, order, permit.client_order_id if permit else None, source, now_us):
+        is_refused = not order.is_live and not order.filled
+        copies.know_order(session, order.correlation_id, order.order_id, is_refused=is_refused, now_us=now_us)
     if permit is not None and permit.is_live:
         _settle(session, permit, order, now_us)
+    named = permit.client_order_id if permit is not None else order.order_id
+    for change in permits.changes_of(session, account, named):
+        _settle_change(session, change, order, now_us)
+
+
+def _settle_change(session: Session, change: PermitRow, order: SeenOrder, now_us: int) -> None:
+    """Settle a change nobody answered by what the broker's list shows: taken, not taken, or too late."""
+    if change.state not in ("SENT", "UNKNOWN") or change.sent_at_us is None:
+        return
+    becomes = json.loads(change.becomes)
+    if not order.is_live:
+        permits.move(session, change, "CANCELLED", now_us, why=f"its order is {order.status}")
+    elif all(becomes[name] == getattr(order, name) for name in ("quantity", "price_e4", "trigger_price_e4", "order_type")):
+        permits.merge(session, change, now_us)
+    elif now_us - change.sent_at_us >= SETTLE_US:
+        permits.move(session, change, "REFUSED", now_us, why="the broker's list shows the order unchanged")
 
 
 def _settle(session: Session, permit: PermitRow, order: SeenOrder, now_us: int) -> None:

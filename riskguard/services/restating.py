@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from riskguard.core.decide import Decision
 from riskguard.core.direction import Direction
+from riskguard.core.exposure import underlying_of
 from riskguard.core.money import to_text
 from riskguard.core.order import Order
 from riskguard.core.reject import Reject, RejectCode
-from riskguard.core.state import TradingState
+from riskguard.core.state import Cause, TradingState, severest
 from riskguard.services.permits import Permit
 from riskguard.store import permits
 from riskguard.store.loader import Loaded
@@ -41,7 +42,9 @@ def restate(
     decision.recorded, decision.sequence = True, sequence
     decision.direction = None if body["facts"] is None else Direction(body["facts"]["direction"])
     if decision.approved and row is not None:
-        decision.permit = Permit(guard, row, _permitted(row, order))
+        permitted = _permitted(row, order)
+        decision.adjusted_to = None if permitted == order else permitted
+        decision.permit = Permit(guard, row, permitted)
     return decision
 
 
@@ -50,11 +53,26 @@ def _present(loaded: Loaded, row: permits.PermitRow) -> tuple[Reject, ...]:
     if row.state != "GRANTED":
         said = f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
         return (Reject(RejectCode.PERMIT_VOID, detail=said, hint="a new order needs a new client order id"),)
-    if not admits(loaded.account.state, row):
-        code = RejectCode.REDUCE_ONLY if loaded.account.state is TradingState.REDUCE_ONLY else RejectCode.TRADING_HALTED
-        said = "; ".join(cause.sentence() for cause in loaded.account.causes)
-        return (Reject(code, detail=said),)
+    causes = causes_of(loaded, row)
+    state = severest(causes)
+    if not admits(state, row):
+        code = RejectCode.REDUCE_ONLY if state is TradingState.REDUCE_ONLY else RejectCode.TRADING_HALTED
+        return (Reject(code, detail="; ".join(cause.sentence() for cause in causes)),)
     return ()
+
+
+def causes_of(loaded: Loaded, row: permits.PermitRow) -> tuple[Cause, ...]:
+    """Return why this permit may not be free to go: causes of the whole account, and of the part it lies in."""
+    account = loaded.account
+    if not account.narrow:
+        return account.wide
+    instrument = account.instruments.get((row.exchange_segment, row.security_id))
+    underlying = "" if instrument is None else underlying_of(instrument)
+    return tuple(
+        cause
+        for cause in account.causes
+        if cause.holds(row.exchange_segment, row.security_id, row.strategy, underlying)
+    )
 
 
 def admits(state: TradingState, row: permits.PermitRow) -> bool:
@@ -67,8 +85,9 @@ def admits(state: TradingState, row: permits.PermitRow) -> bool:
 
 
 def _permitted(row: permits.PermitRow, order: Order) -> Order:
-    """Return the order as it was permitted: an exit may have been moved to the tick."""
+    """Return the order as it was permitted: an exit may have been adjusted; see `core.adjust`."""
     return order.replaced(
+        order_type=row.order_type,
         price=None if row.price_e4 is None else to_text(row.price_e4),
         trigger_price=None if row.trigger_price_e4 is None else to_text(row.trigger_price_e4),
     )

@@ -6,13 +6,14 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from riskguard.core.state import TradingState, severest
+from riskguard.core.state import Cause, severest
 from riskguard.errors import PermitNotSendableError, RiskGuardError
 from riskguard.services import latch
 from riskguard.services.permits import Permit
-from riskguard.services.restating import admits
+from riskguard.services.restating import admits, causes_of
 from riskguard.store import loader, permits
 from riskguard.store.loader import Loaded
+from riskguard.store.session import Session
 
 if TYPE_CHECKING:
     from riskguard.services.guard import RiskGuard
@@ -33,8 +34,8 @@ def mark_sent(guard: RiskGuard, permit: Permit) -> None:
         row = permits.one(session, account, name)
         if row is None:
             raise PermitNotSendableError(name, "its approval did not survive; ask again")
-        state = max(loaded.account.state, severest(flags.causes))
-        why = _unsendable(row, state, loaded, now_us)
+        loader.know_instrument(session, loaded, (row.exchange_segment, row.security_id))
+        why = _unsendable(row, (*causes_of(loaded, row), *flags.causes), loaded, now_us) or _out_of_turn(session, row)
         if why:
             raise PermitNotSendableError(name, why)
         if not permits.send(session, row, now_us):
@@ -43,7 +44,7 @@ def mark_sent(guard: RiskGuard, permit: Permit) -> None:
         guard.store.commit(session)
         row.state, row.sent_at_us = "SENT", now_us
         permit.row = row
-        if not loaded.writes:
+        if not loaded.writes and row.kind == "NEW":
             loader.fold_sent(loaded, row, now_us)
             guard.kept.keep(session, loaded, now_us)
 
@@ -61,6 +62,10 @@ def note_answer(guard: RiskGuard, permit: Permit, state: str, *, order_id: str |
             current = permits.one(session, row.account, row.client_order_id)
             if current is None or current.state != "SENT":
                 return  # a feed told us first
+            if current.kind == "MODIFY" and state == "ACKED":
+                permits.merge(session, current, now_us)
+                row.state = "MERGED"
+                return
             permits.move(session, current, state, now_us, order_id=order_id, why=why)
             session.read_heads(row.account, loaded.group)
             guard.store.commit(session)
@@ -84,14 +89,30 @@ def release_permit(guard: RiskGuard, permit: Permit) -> None:
     row.state = "RELEASED"
 
 
-def _unsendable(row: permits.PermitRow, state: TradingState, loaded: Loaded, now_us: int) -> str:
+def _out_of_turn(session: Session, row: permits.PermitRow) -> str:
+    """Say what has to be sent or answered before this permit; empty when it is its turn."""
+    for leg in permits.basket(session, row.account, row.basket) if row.basket else ():
+        if leg.leg < row.leg and leg.state not in ("SENT", "ACKED", "FILLED"):
+            return f"leg {leg.leg} of its basket (`{leg.client_order_id}`) is {leg.state}: a basket is sent in its order"
+    if row.kind == "MODIFY":
+        for other in permits.changes_of(session, row.account, row.changes_order):
+            if other.client_order_id != row.client_order_id and other.state in ("SENT", "UNKNOWN"):
+                return f"another change of `{row.changes_order}` is {other.state}: wait for its answer"
+        order = permits.one(session, row.account, row.changes_order)
+        if order is not None and order.state != "ACKED":
+            return f"the order it changes is {order.state}"
+    return ""
+
+
+def _unsendable(row: permits.PermitRow, causes: tuple[Cause, ...], loaded: Loaded, now_us: int) -> str:
     """Say why this permit may not be sent now; empty when it may."""
     if row.state != "GRANTED":
         return f"its permit is {row.state}{': ' + row.detail if row.detail else ''}"
     if row.expires_at_us <= now_us:
         return "its permit has expired: ask again with a new client order id"
+    state = severest(causes)
     if not admits(state, row):
-        return f"trading is {state.name} now: " + "; ".join(cause.sentence() for cause in loaded.account.causes)
+        return f"trading is {state.name} now: " + "; ".join(cause.sentence() for cause in causes)
     first = set(json.loads(row.cancel_first))
     line = loaded.account.positions.get((row.exchange_segment, row.security_id), {}).get(row.product)
     resting = first & {each.order_id or each.key for each in (line.working.values() if line else ())}

@@ -11,11 +11,13 @@ from riskguard.clock import SystemClock
 from riskguard.core.instrument import Instrument
 from riskguard.errors import SettingsError, StoreError
 from riskguard.home import database_url
-from riskguard.ports import Alerts, Broker, Clock, Marks
+from riskguard.ports import Alerts, Broker, Clock, Margins, Marks
+from riskguard.services.counting import CountedBroker, ledger_of
 from riskguard.services.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.services.sweeper import Sweeper
 from riskguard.store import loader
+from riskguard.store.market import market_tables
 from riskguard.store.session import ACCOUNTS, Store
 
 if TYPE_CHECKING:
@@ -43,9 +45,21 @@ def open_guard(
         from riskguard.services.settings import process_settings
 
         deadline_ms = process_settings().deadline_ms
+    market_tables()  # parsed now: a check would do it under the write lock
     store = Store(database_url(url), deadline_ms=deadline_ms)
     guard = RiskGuard(store, clock or SystemClock())
     settings, accounts = settings_of(store)
+    attached: dict[str, object] = dict(brokers or {})
+
+    def margins(account: str) -> Margins | None:
+        found = attached.get(account)
+        if found is None and settings.profile == "paper":
+            broker = paper_broker(guard, account)
+            guard.on_close(broker.close)
+            found = attached[account] = broker
+        return found if isinstance(found, Margins) else None
+
+    guard.margins = margins
     if sweep and settings.profile in ("paper", "library"):
         from riskguard.services.schedule import in_process
 
@@ -84,7 +98,8 @@ def sweeper_of(
 
 def _marks_of(attached: object) -> Marks | None:
     """A broker that also shows quotes (the paper one does) marks the book too."""
-    return attached if isinstance(attached, Marks) else None
+    inner = attached.inner if isinstance(attached, CountedBroker) else attached
+    return inner if isinstance(inner, Marks) else None
 
 
 def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Broker | None:
@@ -93,7 +108,7 @@ def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Bro
         broker = paper_broker(guard, account, instruments=_instruments(guard.store))
         if not guard.quote_listeners:
             guard.quote_listeners.append(broker.set_quote)  # what is pushed moves the paper market
-        return broker
+        return CountedBroker(broker, account, ledger_of(guard))
     if settings.profile == "dhan":
         raise SettingsError("profile `dhan` is not served by this version: use `library` and push positions and fills")
     return None

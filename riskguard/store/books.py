@@ -164,15 +164,24 @@ SAVE_ORDER = insert_into(
 )  # fmt: skip
 UPDATE_ORDER = prepare(
     sa.update(orders)
-    .where(_o.id == param("of_id"), sa.or_(_o.order_status != param("word"), _o.traded_qty != param("traded")))
+    # An order of an upgraded file may have neither: NULL differs from every word and number.
+    .where(
+        _o.id == param("of_id"),
+        sa.or_(
+            _o.order_status.is_distinct_from(param("word")), _o.traded_qty.is_distinct_from(param("traded")),
+            _o.quantity != param("ordered"), _o.price.is_distinct_from(param("limit_price")),
+            _o.trigger_price.is_distinct_from(param("trigger")),
+        ),
+    )
     .values(
+        quantity=param("ordered"), price=param("limit_price"), trigger_price=param("trigger"), order_type=param("kind"),
         status=param("to_status"), order_status=param("word"), traded_qty=param("traded"),
         remaining_qty=param("remaining"), updated_at=param("now_s"), oms_error_description=param("said"),
     )
 )  # fmt: skip
 WORKING = prepare(
     sa.select(_o.id, _o.correlation_id, _o.exchange_segment, _o.security_id, _o.side, _o.product, _o.order_type,
-              _o.quantity, _o.traded_qty, _o.remaining_qty, _o.exit_group)
+              _o.quantity, _o.traded_qty, _o.remaining_qty, _o.exit_group, _o.price, _o.trigger_price)
     .where(_o.account_type == param("account"), sa.func.upper(_o.status).not_in([fixed(word) for word in TERMINAL_STATUSES]))
 )  # fmt: skip
 # A DAY order of an earlier session rests nowhere any more, whatever its last known status says.
@@ -187,10 +196,11 @@ END_EARLIER_ORDERS = prepare(
 )
 _m = marks.c
 SAVE_MARK = insert_into(
-    marks, "exchange_segment", "security_id", "ltp_e4", "bid_e4", "ask_e4", "at_us", "source", replace=True
-)
+    marks, "exchange_segment", "security_id", "ltp_e4", "bid_e4", "ask_e4", "at_us", "source", "lower_band_e4",
+    "upper_band_e4", replace=True,
+)  # fmt: skip
 MARK = prepare(
-    sa.select(_m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us).where(
+    sa.select(_m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us, _m.lower_band_e4, _m.upper_band_e4).where(
         _m.exchange_segment == param("exchange_segment"), _m.security_id == param("security_id")
     )
 )
@@ -329,23 +339,30 @@ def save_funds(session: Session, account: str, fetched_us: int, seen: SeenFunds)
 
 def save_order(
     session: Session, account: str, seen: SeenOrder, client_order_id: str | None, source: str, now_us: int
-) -> None:
-    """Store or update one order as the broker lists it; what it had before (events, times) stays."""
+) -> bool:
+    """
+    Store or update one order as the broker lists it; what it had before (events, times) stays.
+
+    Returns True when it was not known before.
+    """
     status = _internal(seen)
     now_s = now_us // 1_000_000
-    session.run(
+    price = None if seen.price_e4 is None else float(to_decimal(seen.price_e4))
+    trigger = None if seen.trigger_price_e4 is None else float(to_decimal(seen.trigger_price_e4))
+    is_new = session.run(
         SAVE_ORDER, id=seen.order_id, account_type=account, correlation_id=seen.correlation_id or None, status=status,
         order_status=seen.status, side=seen.side, product=seen.product, order_type=seen.order_type, validity="DAY",
         security_id=seen.security_id, exchange_segment=seen.exchange_segment, quantity=seen.quantity,
-        price=None if seen.price_e4 is None else float(to_decimal(seen.price_e4)),
-        trigger_price=None if seen.trigger_price_e4 is None else float(to_decimal(seen.trigger_price_e4)),
+        price=price, trigger_price=trigger,
         traded_qty=seen.filled, remaining_qty=seen.remaining, oms_error_description=seen.detail or None,
         created_at=now_s, updated_at=now_s, client_order_id=client_order_id, source=source,
-    )  # fmt: skip
+    ).rowcount == 1  # fmt: skip
     session.run(
         UPDATE_ORDER, of_id=seen.order_id, to_status=status, word=seen.status, traded=seen.filled,
-        remaining=seen.remaining, now_s=now_s, said=seen.detail or None,
+        remaining=seen.remaining, now_s=now_s, said=seen.detail or None, ordered=seen.quantity, limit_price=price,
+        trigger=trigger, kind=seen.order_type,
     )  # fmt: skip
+    return is_new
 
 
 def _internal(seen: SeenOrder) -> str:
@@ -361,7 +378,8 @@ def _internal(seen: SeenOrder) -> str:
 def save_mark(session: Session, key: tuple[str, str], quote: Quote, source: str) -> None:
     session.run(
         SAVE_MARK, exchange_segment=key[0], security_id=key[1], ltp_e4=quote.ltp_e4, bid_e4=quote.bid_e4,
-        ask_e4=quote.ask_e4, at_us=quote.at_us, source=source,
+        ask_e4=quote.ask_e4, at_us=quote.at_us, source=source, lower_band_e4=quote.lower_band_e4,
+        upper_band_e4=quote.upper_band_e4,
     )  # fmt: skip
 
 

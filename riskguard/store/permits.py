@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -29,24 +30,36 @@ _COLUMNS = (
     "account", "client_order_id", "sequence", "state", "direction", "emergency_by", "correlation_id",
     "exchange_segment", "security_id", "side", "product", "order_type", "strategy", "exit_group", "quantity",
     "price_e4", "trigger_price_e4", "risk_price_e4", "reference_e4", "cancel_first", "granted_at_us", "expires_at_us",
+    "kind", "changes_order", "becomes", "basket", "leg",
 )  # fmt: skip
 GRANT = insert_into(permits, *_COLUMNS)
 _READ = [*_COLUMNS, "filled_quantity", "order_id", "sent_at_us", "detail"]
 _SELECT = sa.select(*(_p[name] for name in _READ))
 LIVE = prepare(_SELECT.where(_p.account == param("account"), _LIVE))
 ONE = prepare(_SELECT.where(_p.account == param("account"), _p.client_order_id == param("client_order_id")))
-BY_ORDER = prepare(_SELECT.where(_p.account == param("account"), _p.order_id == param("order_id")))
+_IS_NEW = _p.kind == fixed("NEW")
+BY_ORDER = prepare(_SELECT.where(_p.account == param("account"), _p.order_id == param("order_id"), _IS_NEW))
 BY_CORRELATION = prepare(_SELECT.where(_p.account == param("account"), _p.correlation_id == param("correlation_id")))
+BASKET = prepare(
+    _SELECT.where(_p.account == param("account"), _p.basket == param("basket"), _p.basket != fixed("")).order_by(_p.leg)
+)
+CHANGES = prepare(
+    _SELECT.where(
+        _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""), _LIVE
+    )
+)
 EXPIRE = prepare(
     sa.update(permits)
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
     .values(state=fixed("EXPIRED"), ended_at_us=param("now_us"))
 )
-VOID = prepare(
+_VOID = (
     sa.update(permits)
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.direction != fixed("REDUCING"))
     .values(state=fixed("VOID"), ended_at_us=param("now_us"), detail=param("why"))
 )
+VOID = prepare(_VOID)
+VOID_STRATEGY = prepare(_VOID.where(_p.strategy == param("of_strategy")))
 _MOVE = (
     sa.update(permits)
     .where(
@@ -60,6 +73,14 @@ END = prepare(
         state=param("to_state"), order_id=param("to_order_id"), detail=param("why"), ended_at_us=param("now_us")
     )
 )
+BECOME = prepare(
+    sa.update(permits)
+    .where(_p.account == param("of_account"), _p.client_order_id == param("of_id"))
+    .values(
+        quantity=sa.func.max(_p.filled_quantity, param("to_quantity")), price_e4=param("to_price_e4"),
+        trigger_price_e4=param("to_trigger_e4"), order_type=param("to_type"), risk_price_e4=param("to_risk_e4"),
+    )
+)  # fmt: skip
 FILL = prepare(
     sa.update(permits)
     .where(_p.account == param("of_account"), _p.client_order_id == param("of_id"))
@@ -103,6 +124,11 @@ class PermitRow:
     cancel_first: str
     granted_at_us: int
     expires_at_us: int
+    kind: str = "NEW"
+    changes_order: str = ""
+    becomes: str = ""
+    basket: str = ""
+    leg: int = 0
     filled_quantity: int = 0
     order_id: str | None = None
     sent_at_us: int | None = None
@@ -140,8 +166,14 @@ def correlation_id(account: str, client_order_id: str) -> str:
     return "rg" + base64.b32encode(digest)[:20].decode()
 
 
-def grant(session: Session, decision: Decision, sequence: int, emergency_by: str = "") -> PermitRow:
-    """Write the reservation of an approved order, in the transaction that journals it."""
+def grant(
+    session: Session, decision: Decision, sequence: int, emergency_by: str = "", **more: Any
+) -> PermitRow:
+    """
+    Write the reservation of an approved order, in the transaction that journals it.
+
+    *more* are columns of a change or of a basket's leg.
+    """
     order = decision.adjusted_to or decision.order
     assert order.client_order_id is not None and decision.direction is not None
     row = PermitRow(
@@ -162,14 +194,26 @@ def grant(session: Session, decision: Decision, sequence: int, emergency_by: str
         quantity=order.quantity,
         price_e4=order.price_e4,
         trigger_price_e4=order.trigger_price_e4,
-        risk_price_e4=None if decision.facts is None else decision.facts.risk_price_e4(),
-        reference_e4=None if decision.facts is None else decision.facts.memo.get("reference_e4"),
+        risk_price_e4=_risk_price_e4(decision),
+        # Asked here too: what a check did not need, the day's order-to-trade ratio will.
+        reference_e4=None if decision.facts is None else decision.facts.reference_e4(),
         cancel_first=json.dumps(decision.cancel_first),
         granted_at_us=decision.decided_at_us,
         expires_at_us=decision.decided_at_us + LIFE_US,
     )
+    for name, value in more.items():
+        setattr(row, name, value)
     session.run(GRANT, **{name: getattr(row, name) for name in _COLUMNS})
     return row
+
+
+def _risk_price_e4(decision: Decision) -> int | None:
+    """The worst it may trade at; an exit that was adjusted is judged by the price it goes out with where that is worse."""
+    price_e4 = None if decision.facts is None else decision.facts.risk_price_e4()
+    sent = decision.adjusted_to
+    if sent is None or sent.price_e4 is None or price_e4 is None:
+        return price_e4
+    return max(price_e4, sent.price_e4)
 
 
 def live(session: Session, account: str) -> list[PermitRow]:
@@ -197,13 +241,35 @@ def send(session: Session, row: PermitRow, now_us: int) -> bool:
     ).rowcount
     if moved != 1:
         return False
-    session.run(MESSAGE, account=row.account, kind="NEW", client_order_id=row.client_order_id, at_us=now_us)
+    named = row.changes_order or row.client_order_id
+    session.run(MESSAGE, account=row.account, kind=row.kind, client_order_id=named, at_us=now_us)
     return True
 
 
-def count_message(session: Session, account: str, kind: str, now_us: int) -> None:
+def basket(session: Session, account: str, name: str) -> list[PermitRow]:
+    """Return the legs of one basket in the order they are sent."""
+    return [PermitRow(*row) for row in session.rows(BASKET, account=account, basket=name)]
+
+
+def changes_of(session: Session, account: str, order: str) -> list[PermitRow]:
+    """Return the changes of one order that are not settled yet."""
+    return [PermitRow(*row) for row in session.rows(CHANGES, account=account, changes_order=order)]
+
+
+def merge(session: Session, change: PermitRow, now_us: int) -> bool:
+    """The broker took a change: the order is what it was to become, and the change holds nothing any more."""
+    becomes = json.loads(change.becomes)
+    session.run(
+        BECOME, of_account=change.account, of_id=change.changes_order, to_quantity=becomes["quantity"],
+        to_price_e4=becomes["price_e4"], to_trigger_e4=becomes["trigger_price_e4"], to_type=becomes["order_type"],
+        to_risk_e4=change.risk_price_e4,
+    )  # fmt: skip
+    return move(session, change, "MERGED", now_us, why="the broker took it")
+
+
+def count_message(session: Session, account: str, kind: str, now_us: int, client_order_id: str = "") -> None:
     """Count a modify or cancel message in the throttle."""
-    session.run(MESSAGE, account=account, kind=kind, client_order_id="", at_us=now_us)
+    session.run(MESSAGE, account=account, kind=kind, client_order_id=client_order_id, at_us=now_us)
 
 
 def move(
@@ -243,8 +309,14 @@ def expire(session: Session, account: str, now_us: int) -> int:
     return session.run(EXPIRE, of_account=account, now_us=now_us).rowcount
 
 
-def void_increasing(session: Session, account: str, now_us: int, why: str) -> int:
-    """Void what adds risk and was not sent; an order on the wire is the kill run's to chase."""
+def void_increasing(session: Session, account: str, now_us: int, why: str, strategy: str = "") -> int:
+    """
+    Void what adds risk and was not sent, of one *strategy* or of all; an order on the wire is the kill run's to chase.
+    """
+    if strategy:
+        return session.run(
+            VOID_STRATEGY, of_account=account, of_strategy=strategy, now_us=now_us, why=why[:300]
+        ).rowcount
     return session.run(VOID, of_account=account, now_us=now_us, why=why[:300]).rowcount
 
 

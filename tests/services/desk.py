@@ -61,6 +61,9 @@ LIMITS = {
     "order-value": 'check = "order_value"\norder_value_inr_max = "100000000"',
     "net-position": 'check = "net_position"\nposition_max = "1000000"\nunit = "units"',
     "unconfirmed-in-flight": 'check = "unconfirmed_in_flight"\nanswer_s_max = 5',
+    "repeated-execution": (
+        'check = "repeated_execution"\ntrip_at_fills = 1000000\ntrip_at_refusals = 1000000\nper_s = 60'
+    ),
     "order-rate": 'check = "order_rate"\nwindows = [{ messages_max = 100000, reserve = 3, per_s = 1 }]',
 }
 """Every mandatory limit and a few more, so wide that a test meets only the one it sets itself."""
@@ -111,6 +114,7 @@ class Past:
 
     def __init__(self, order: Order, correlation_id: str) -> None:
         self.order, self.correlation_id = order, correlation_id
+        self.modifies = None
 
     def begin(self) -> None:
         """Nobody asked, so there is nothing to hold back."""

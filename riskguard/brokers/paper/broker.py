@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Final, TypeVar
@@ -25,7 +26,8 @@ from riskguard.brokers.paper.ledger import ChargeBook, Fill, positions, realised
 from riskguard.brokers.paper.market import Market
 from riskguard.brokers.paper.settings import PaperSettings
 from riskguard.core.instrument import Instrument
-from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
+from riskguard.core.order import Order
+from riskguard.core.seen import SeenFunds, SeenMargin, SeenOrder, SeenPosition, SeenTrade
 from riskguard.core.terms import Product
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, SettingsError
 from riskguard.ports import ApprovedOrder, Clock
@@ -95,6 +97,22 @@ class PaperBroker(Market):
         """
         return self._call("place", lambda how: self._place(approved, how), approved.begin)
 
+    def modify(self, approved: ApprovedOrder) -> str:
+        """
+        Change the order `approved.modifies` to what the approved order says; returns its id, which stays.
+
+        Its quantity is the whole, what has filled included. Refused while it is TRANSIT, when it is done or not
+        known, and for a quantity not above what has filled.
+        """
+        return self._call("modify", lambda _how: self._modify(approved), approved.begin)
+
+    def margin(self, orders: Sequence[Order]) -> SeenMargin:
+        """
+        Return what these orders need together: a share in full for delivery and a fifth intraday, a bought option's
+        premium, a sold option or a future 12 % of its notional; a bought option of the set frees nothing.
+        """
+        return self._call("margin", lambda _how: self._margin(orders))
+
     def cancel(self, order_id: str) -> None:
         """Cancel the order's rest; refused while it is TRANSIT, when it is done, and when it is not known."""
         return self._call("cancel", lambda _how: self._cancel(order_id))
@@ -148,7 +166,7 @@ class PaperBroker(Market):
         Break an operation of this account, in every process: see `faults.FAULTS` for *how*.
 
         Args:
-            operation: `place`, `cancel`, `orders`, `positions`, `trades`, `funds` or `all`.
+            operation: `place`, `modify`, `cancel`, `orders`, `positions`, `trades`, `funds`, `margin` or `all`.
             how: `ok` mends it.
             times: For so many calls; None: until told otherwise.
         """
@@ -182,22 +200,63 @@ class PaperBroker(Market):
             book.land(connection, today, now_us)
         return book.order_id(number)
 
+    def _modify(self, approved: ApprovedOrder) -> str:
+        order, order_id = approved.order, approved.modifies
+        if order_id is None:
+            raise BrokerRefusedError("it changes no order: place it")
+        with self._file.writing() as connection:
+            approved.begin()
+            today, now_us = self._now()
+            book.land(connection, today, now_us)
+            row = self._working(connection, order_id, today)
+            if order.quantity <= row["filled"]:
+                raise BrokerRefusedError(f"`{order_id}` has filled {row['filled']} already")
+            connection.execute(
+                "UPDATE orders SET quantity = ?, price_e4 = ?, trigger_price_e4 = ?, order_type = ?, validity = ?, "
+                "triggered = 0 WHERE number = ?",
+                (order.quantity, order.price_e4, order.trigger_price_e4, order.order_type, order.validity, row["number"]),
+            )
+            changed = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
+            quote = book.quote_of(connection, order.instrument, today)
+            book.trade(connection, changed, quote, today, now_us, arriving=True)
+        return order_id
+
+    def _margin(self, orders: Sequence[Order]) -> SeenMargin:
+        total_e4 = 0
+        with self._file.reading() as connection:
+            today = self._now()[0]
+            for order in orders:
+                instrument = book.instrument_of(connection, order.instrument)
+                quote = book.quote_of(connection, order.instrument, today)
+                price_e4 = order.price_e4 or (None if quote is None else quote.ltp_e4)
+                if price_e4 is None or instrument is None or instrument.multiplier is None:
+                    raise BrokerRefusedError(f"no price to compute a margin of {order.security_id} at")
+                value_e4 = order.quantity * price_e4 * instrument.multiplier
+                if instrument.is_option and order.sign < 0:
+                    value_e4 = order.quantity * (instrument.strike_e4 or price_e4) * instrument.multiplier
+                total_e4 += -(value_e4 * _margin_pct(order, instrument) // -100)
+        return SeenMargin(total_e4, None, None, None)
+
+    def _working(self, connection: sqlite3.Connection, order_id: str, today: str) -> sqlite3.Row:
+        """Return the order's row; refused unless it rests in the market."""
+        row: sqlite3.Row | None = connection.execute(
+            "SELECT * FROM orders WHERE number = ? AND account = ? AND session_date >= ?",
+            (book.number_of(order_id), self._account, today),
+        ).fetchone()
+        if row is None:
+            raise BrokerRefusedError(f"no order `{order_id}` here today")
+        if row["status"] == "TRANSIT":
+            raise BrokerRefusedError(f"`{order_id}` is in TRANSIT: wait, and try again")
+        if row["status"] not in book.LIVE:
+            raise BrokerRefusedError(f"`{order_id}` is {row['status']} already")
+        return row
+
     def _cancel(self, order_id: str) -> None:
-        number = book.number_of(order_id)
         with self._file.writing() as connection:
             today, now_us = self._now()
             book.land(connection, today, now_us)
-            row = connection.execute(
-                "SELECT status FROM orders WHERE number = ? AND account = ? AND session_date >= ?",
-                (number, self._account, today),
-            ).fetchone()
-            if row is None:
-                raise BrokerRefusedError(f"no order `{order_id}` here today")
-            if row["status"] == "TRANSIT":
-                raise BrokerRefusedError(f"`{order_id}` is in TRANSIT: wait, and cancel again")
-            if row["status"] not in book.LIVE:
-                raise BrokerRefusedError(f"`{order_id}` is {row['status']} already")
-            connection.execute("UPDATE orders SET status = 'CANCELLED' WHERE number = ?", (number,))
+            row = self._working(connection, order_id, today)
+            connection.execute("UPDATE orders SET status = 'CANCELLED' WHERE number = ?", (row["number"],))
 
     # -- looking --------------------------------------------------------------------------------------------
 
@@ -270,6 +329,12 @@ class PaperBroker(Market):
                 time.sleep(settings.hang_s)
             raise BrokerUnconfirmedError(f"no answer to `{operation}`: it may or may not have acted")
         return act(how)
+
+
+def _margin_pct(order: Order, instrument: Instrument) -> int:
+    if instrument.kind == "EQUITY":
+        return 20 if order.product == "INTRADAY" else 100
+    return 100 if instrument.is_option and order.sign > 0 else 12
 
 
 def _by_day(fills: list[Fill]) -> list[tuple[str, list[Fill]]]:

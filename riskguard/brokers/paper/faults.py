@@ -11,9 +11,9 @@ from typing import Final
 
 from riskguard.errors import SettingsError
 
-WRITES: Final = ("place", "cancel")
+WRITES: Final = ("place", "modify", "cancel")
 LISTS: Final = ("orders", "positions", "trades")
-OPERATIONS: Final = (*WRITES, *LISTS, "funds")
+OPERATIONS: Final = (*WRITES, *LISTS, "funds", "margin")
 
 FAULTS: Final = {
     "ok": "answers as it should",

@@ -33,6 +33,7 @@ class Unchecked:
     def __init__(self, order: Order, correlation_id: str) -> None:
         self.order = order
         self.correlation_id = correlation_id
+        self.modifies: str | None = None
 
     def begin(self) -> None:
         """Nobody asked, so there is nothing to hold back."""
