@@ -692,6 +692,25 @@ def delete_in_force(old: File, new: File) -> None:
         assert does(file, "DELETE FROM traders_control") is taken
 
 
+def taken_out_by_another(old: File, new: File) -> None:
+    """In version 4 the earlier row has stepped down already; bringing it back must not take the kill out."""
+    for file in (old, new):
+        put(file, "traders_control", {**KILL, "kill_switch_status": "INACTIVE", "is_active": 0}, KILL)
+    assert not does(new, "UPDATE OR REPLACE traders_control SET is_active = 1 WHERE kill_switch_status = 'INACTIVE'")
+    assert not does(new, "UPDATE OR REPLACE traders_control SET id = 2 WHERE id = 1")
+    assert not does(new, "UPDATE traders_control SET is_active = NULL WHERE id = 2")
+    assert ask(new, "SELECT kill_switch_status FROM traders_control WHERE is_active = 1") == [("ACTIVE",)]
+    assert does(old, "UPDATE OR REPLACE traders_control SET id = 2 WHERE id = 1")
+    assert ask(old, "SELECT kill_switch_status FROM traders_control") == [("INACTIVE",)]
+
+
+def number_below_one(old: File, new: File) -> None:
+    for number in (0, -1):
+        assert takes(old, "traders_control", {**LIMIT, "id": number})
+        assert not takes(new, "traders_control", {**LIMIT, "id": number})
+    assert takes(new, "traders_control", {**LIMIT, "id": 1})
+
+
 def change_by_sql(old: File, new: File) -> None:
     put(new, "traders_control", LIMIT)
     new.execute("UPDATE traders_control SET order_value_limit = 900")
@@ -729,6 +748,8 @@ CONTROL_PROOFS: dict[str, Proof] = {
     "UPDATE of a kill in force": update_of_a_kill,
     "UPDATE of a limit in force": update_of_a_limit,
     "DELETE of a row in force": delete_in_force,
+    "a row taken out by another": taken_out_by_another,
+    "a row number below 1": number_below_one,
     "a change by SQL": change_by_sql,
     "INACTIVE without a release": inactive_without_release,
 }
