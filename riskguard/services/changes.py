@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -134,10 +134,14 @@ def _answer(
         if known is not None:
             decision = restate(guard, session, loaded, change.after, known, now_us)
             if decision.recorded:
+                if decision.permit is not None:
+                    decision.permit = Permit(guard, decision.permit.row, change.whole())  # type: ignore[attr-defined]
                 return decision
         else:
             decision = _decide(guard, session, loaded, change, flags, now_us, emergency_by)
         if decision.approved:
+            if decision.adjusted_to is not None:
+                change = replace(change, after=decision.adjusted_to)
             guard.grant(
                 session, loaded, decision, emergency_by, "MODIFY", kind="MODIFY", changes_order=change.named,
                 becomes=change.becomes(), quantity=max(0, change.after.quantity - change.before.quantity),

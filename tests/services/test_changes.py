@@ -92,6 +92,16 @@ def test_part_filled_orders_are_changed_by_their_whole_quantity(make_desk: Calla
     assert decision.approved_order.order.quantity == 100
 
 
+def test_what_is_sent_is_what_was_adjusted(tight: Desk) -> None:
+    """A lowered price off the tick passes as an exit does: moved to the tick, and that is what the broker gets."""
+    decision = change(tight, price="89.97")
+    assert str(decision.adjusted_to.price) == "89.95"
+    send(tight, decision)
+
+    assert tight.broker.orders()[0].price_e4 == 899_500
+    assert tight.one("SELECT price_e4 FROM permits WHERE client_order_id = 'w'") == 899_500
+
+
 @pytest.mark.parametrize("answer", ["silent", "lost"])
 def test_an_unheard_answer_is_settled_by_the_list(tight: Desk, answer: str) -> None:
     """Until the list is old enough to tell, what the change adds stays reserved, and no second change goes out."""
@@ -165,6 +175,7 @@ def test_asked_twice_answered_once(tight: Desk) -> None:
     again = change(tight, quantity=90, client_order_id="c-1")
 
     assert again.approved and again.sequence == first.sequence
+    assert again.approved_order.order.quantity == 90
     assert codes(change(tight, quantity=91, client_order_id="c-1")) == ["CLIENT_ORDER_ID_REUSED"]
 
 
