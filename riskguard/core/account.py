@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from riskguard.core.book import Line
 from riskguard.core.calendar import Calendar
@@ -16,7 +17,7 @@ from riskguard.core.instrument import Instrument
 from riskguard.core.limits import NO_LIMITS, LimitSet
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
-from riskguard.core.state import Cause, TradingState, severest
+from riskguard.core.state import NARROW, Cause, TradingState, severest
 
 InstrumentKey = tuple[str, str]
 
@@ -45,6 +46,10 @@ class TimeLog:
         """Return when the *count*-th newest event leaves the window, or None if there are fewer."""
         return self._times[-count] + window_us if 0 < count <= len(self._times) else None
 
+    def times(self) -> list[int]:
+        """Return the times, ascending."""
+        return list(self._times)
+
     def forget(self, before_us: int) -> None:
         """Drop events no window reaches any more, so that memory stays bounded."""
         del self._times[: bisect_right(self._times, before_us)]
@@ -61,6 +66,16 @@ class PnlReading:
     at_us: int
     fresh_marks: bool
     detail: str = ""
+
+
+class Unfunded(NamedTuple):
+    """What was approved since the broker told the funds: it may not have been taken off them yet."""
+
+    key: InstrumentKey
+    sign: int
+    quantity: int
+    price_e4: int | None  # the risk price it was approved at
+    required_e4: int | None  # what the broker said it needs; None: not asked
 
 
 @dataclass(slots=True)
@@ -89,14 +104,17 @@ class Account:
     spots: dict[str, Quote] = field(default_factory=dict)  # by name of the underlying
     funds_available_e4: int | None = None
     funds_at_us: int | None = None
+    unfunded: tuple[Unfunded, ...] = ()
+    margin_of_set: bool = False  # `margins` are of a basket whole, and each leg counts all of it
     margins: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)  # leg -> (required, at)
-    day_orders: int = 0  # permits sent this session
+    day_orders: dict[int, int] = field(default_factory=dict)  # band in 1/100 % -> orders let out beyond it today
     day_trades: int = 0  # fills this session
     cycles: dict[tuple[object, ...], TimeLog] = field(default_factory=dict)  # (strategy, key, side) -> fills
     refused: dict[tuple[object, ...], TimeLog] = field(default_factory=dict)  # the same -> refusals
     attributed: dict[tuple[str, InstrumentKey, str], int] = field(default_factory=dict)  # strategy's fills today
     peers: dict[str, tuple[Account, ...]] = field(default_factory=dict)  # GROUP, GLOBAL -> the other accounts
     calendar: Calendar | None = None
+    auction_names: frozenset[str] | None = None  # shares with derivatives, by symbol; None: not known
     modifications: dict[str, int] = field(default_factory=dict)  # working order -> how often it was changed
     epoch: int = 0
     state: TradingState = TradingState.ACTIVE
@@ -105,17 +123,14 @@ class Account:
 
     def settle_state(self) -> None:
         """Split the causes into those of the whole account and those of a part of it; call after a change."""
-        self.wide = tuple(each for each in self.causes if each.scope.partition(":")[0] in _WIDE)
-        self.narrow = tuple(each for each in self.causes if each not in self.wide)
+        self.narrow = tuple(each for each in self.causes if each.scope.partition(":")[0] in NARROW)
+        self.wide = tuple(each for each in self.causes if each.scope.partition(":")[0] not in NARROW)
         self.state = severest(self.wide)
 
     def line(self, key: InstrumentKey, product: str) -> Line:
         """Return the book's line, made empty if there is none."""
         lines = self.positions.setdefault(key, {})
         return lines.setdefault(product, Line(product, seen=0 if self.position_seen_us is not None else None))
-
-
-_WIDE = ("GLOBAL", "GROUP", "ACCOUNT")
 
 
 def signature(order: Order) -> tuple[object, ...]:

@@ -91,11 +91,10 @@ def _loss(
         return watch  # unknown neither counts nor clears
     loss_e4 = max(0, -total_e4)
     watch = _warn(made, limit, params, watch, loss_e4, limit_e4)
-    if loss_e4 * 100 >= limit_e4 * params.reduce_only_at_pct and not watch.reduced and limit.mode == "enforce":
+    if loss_e4 * 100 >= limit_e4 * params.reduce_only_at_pct and not watch.reduced and not limit.only_watches(now_us):
         found = _finding("DAILY_LOSS_NEAR", limit, loss_e4, limit_e4, "only orders that reduce pass from here")
         made.findings.append(found)
-        if limit.on_breach != "warn":
-            made.actions.append(Action(TradingState.REDUCE_ONLY, limit, found))
+        made.actions.append(Action(TradingState.REDUCE_ONLY, limit, found))
         watch = replace(watch, reduced=True)
     if loss_e4 < limit_e4:
         # A fresh reading above the limit starts the count anew; a widened one proves nothing either way.
@@ -132,9 +131,9 @@ def _reached(
     how = f"at once, {params.at_once_pct} % of the limit" if at_once else "on two readings"
     found = _finding("DAILY_LOSS_REACHED", limit, loss_e4, limit_e4, how, severity="critical")
     made.findings.append(found)
-    if limit.mode == "enforce" and limit.on_breach != "warn":
+    if not limit.only_watches(now_us):
         kill = limit.on_breach == "kill"
-        state = TradingState.REDUCE_ONLY if limit.on_breach in ("reject", "reduce_only") else TradingState.HALTED
+        state = TradingState.REDUCE_ONLY if limit.on_breach in ("warn", "reject", "reduce_only") else TradingState.HALTED
         made.actions.append(Action(state, limit, found, kill))
     return replace(watch, tripped=True)
 

@@ -77,7 +77,8 @@ def _in_turn(orders: Sequence[Order], account: Account, now_us: int, emergency_b
             account.granted += 1
             if not line.working[key].reducing and not account.margin_of_set:
                 required_e4, _ = account.margins.get(leg_of(order), (None, None))
-                spent = Unfunded(order.instrument, order.sign, order.quantity, line.working[key].risk_price_e4, required_e4)
+                price_e4 = line.working[key].risk_price_e4
+                spent = Unfunded(order.instrument, order.sign, order.quantity, price_e4, required_e4)
                 account.unfunded = (*account.unfunded, spent)
             account.same[signature(asked)] = now_us
     finally:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from riskguard.core.account import Account
+from riskguard.core.adjust import adjusted
 from riskguard.core.direction import Direction
 from riskguard.core.facts import Facts
 from riskguard.core.limits import ON_BREACH, Ask, Limit, Plan
-from riskguard.core.money import to_text
 from riskguard.core.order import Order
 from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
-from riskguard.errors import OrderInvalidError, PermitNotSendableError
+from riskguard.errors import PermitNotSendableError
 
 
 class Sendable(Protocol):
@@ -129,16 +129,20 @@ class Decision:
         return f"<Decision {self.client_order_id}: {said}>"
 
 
-def decide(order: Order, account: Account, now_us: int, emergency_by: str = "") -> Decision:
+def decide(
+    order: Order, account: Account, now_us: int, emergency_by: str = "", modifying: str = "", lowering: bool = False
+) -> Decision:
     """
     Ask every limit in scope and keep every refusal.
 
     Total: the same values give the same answer, on any machine, at any time. No mandatory limit is a
     refusal, never a free pass. *emergency_by* names the person behind an exit from a halted account.
+    *modifying* names the working order this one takes the place of; see `core.change`.
     """
-    facts = Facts.of(order, account, now_us, emergency_by)
+    facts = Facts.of(order, account, now_us, emergency_by, modifying, lowering)
     instrument = facts.instrument
-    return judge(facts, account.limits.plan(order, "" if instrument is None else instrument.underlying))
+    underlying = "" if instrument is None else instrument.underlying or instrument.symbol  # see `exposure.underlying_of`
+    return judge(facts, account.limits.plan(order, underlying))
 
 
 def judge(facts: Facts, plan: Plan) -> Decision:
@@ -146,16 +150,17 @@ def judge(facts: Facts, plan: Plan) -> Decision:
     asks = plan.exits if facts.reducing else plan.every
     found: list[tuple[Reject, Limit]] = []
     try:
-        for run, params, limit in asks:
-            reject = run(facts, params)
+        for ask in asks:
+            run = ask.run  # called as `ask.run(…)` it would be sought as a method first
+            reject = run(facts, ask.params)
             if reject is not None:
-                found.append((reject, limit))
+                found.append((reject, ask.limit))
     except Exception:
         found = _one_by_one(facts, asks)
     if not found and not plan.missing:
         decision = Decision(facts.order, (), facts.now_us, facts, plan.digest)
         if facts.reducing:
-            decision.adjusted_to = _passive_to_tick(facts)
+            decision.adjusted_to = adjusted(facts)
         return decision
     return _refuse(facts, plan, found)
 
@@ -163,9 +168,10 @@ def judge(facts: Facts, plan: Plan) -> Decision:
 def _one_by_one(facts: Facts, asks: tuple[Ask, ...]) -> list[tuple[Reject, Limit]]:
     """Ask again, each on its own: a check that breaks refuses orders that add risk, and only speaks for itself."""
     found: list[tuple[Reject, Limit]] = []
-    for run, params, limit in asks:
+    for ask in asks:
+        limit = ask.limit
         try:
-            reject = run(facts, params)
+            reject = ask.run(facts, ask.params)
         except Exception as e:
             if facts.reducing and limit.check.name != "trading_state":
                 continue
@@ -188,7 +194,8 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
         reject.limit_id = limit.id
         reject.scope = str(limit.scope)
         reject.row_id = limit.row_id
-        (shadow if limit.mode == "shadow" or limit.on_breach == "warn" else enforced).append(reject)
+        watched = limit.only_watches(facts.now_us) or (limit.check.warns_exits and facts.reducing)
+        (shadow if watched else enforced).append(reject)
     if plan.missing and not facts.reducing:
         enforced.append(
             Reject(
@@ -207,37 +214,24 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
         tuple(shadow),
     )
     if decision.approved and facts.reducing:
-        decision.adjusted_to = _passive_to_tick(facts)
+        decision.adjusted_to = adjusted(facts)
     return decision
 
 
 def breach_of(decision: Decision, plan: Plan) -> Limit | None:
     """Return the enforced limit whose action goes furthest beyond refusing, or None."""
+    return next(iter(breaches_of(decision, plan)), None)
+
+
+def breaches_of(decision: Decision, plan: Plan) -> tuple[Limit, ...]:
+    """
+    Return the enforced limits whose action goes beyond refusing, the severest first.
+
+    All of them: one may stop the strategy and another the account.
+    """
     by_id = {ask.limit.id: ask.limit for ask in plan.every}
     # What could not be measured was refused, but breached nothing.
     measured = [each for each in decision.rejects if each.measured_raw is not None]
     limits = [by_id[each.limit_id] for each in measured if each.limit_id in by_id]
     severe = [limit for limit in limits if ON_BREACH.index(limit.on_breach) > ON_BREACH.index("reject")]
-    return max(severe, key=lambda limit: ON_BREACH.index(limit.on_breach), default=None)
-
-
-def _passive_to_tick(facts: Facts) -> Order | None:
-    """
-    Return an exit with its prices moved to the tick on the passive side, or None where they fit already.
-
-    An exit is not refused for a price a paisa off; passive (a buy down, a sell up) so that it never pays more.
-    """
-    order, instrument = facts.order, facts.instrument
-    tick_e4 = 0 if instrument is None else instrument.tick_e4
-    if tick_e4 <= 0:
-        return None
-    changes = {}
-    for field, price_e4 in (("price", order.price_e4), ("trigger_price", order.trigger_price_e4)):
-        if price_e4 is not None and price_e4 % tick_e4:
-            down_e4 = price_e4 - price_e4 % tick_e4
-            moved_e4 = down_e4 if order.sign > 0 and down_e4 > 0 else down_e4 + tick_e4
-            changes[field] = to_text(moved_e4)
-    try:
-        return order.replaced(**changes) if changes else None
-    except OrderInvalidError:
-        return None  # no tick below the highest price there is: it goes out as it was asked
+    return tuple(sorted(severe, key=lambda limit: -ON_BREACH.index(limit.on_breach)))

@@ -120,6 +120,8 @@ def naked_short_units(
         each = instruments.get(key)
         if each is None or each.underlying != instrument.underlying or each.option_type != instrument.option_type:
             continue
+        if not each.is_option:
+            continue  # a future has no type either, like an option whose type the master forgot: it covers none
         held = sum(line.down - line.selling + line.covering for line in positions.get(key, {}).values())
         held += change if key == changed else 0
         sides = net.setdefault(each.expiry, [0, 0])

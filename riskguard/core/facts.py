@@ -10,27 +10,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from riskguard.core import exposure
 from riskguard.core.account import Account, TimeLog, signature
+from riskguard.core.calendar import ist_day
 from riskguard.core.direction import Direction, direction, naked_short_units
-from riskguard.core.exposure import Exposure
+from riskguard.core.exposure import Exposure, Naked, Reach, ToFlat
 from riskguard.core.instrument import Instrument
-from riskguard.core.order import Order
-from riskguard.core.pricing import is_fresh, quote_ttl_us, reference_price_e4, risk_price_e4
+from riskguard.core.order import QUANTITY_MAX, Order
+from riskguard.core.pricing import entry_price_e4, is_fresh, quote_ttl_us, reference_price_e4, risk_price_e4
 from riskguard.core.quote import Quote
 from riskguard.core.scope import Scope
 from riskguard.core.state import TradingState
+from riskguard.core.terms import DELIVERY_PRODUCTS
 
 _KEPT = (
     "now_us", "known", "net_up", "net_down", "net_near", "buying", "selling", "long_other", "short_other",
     "sellable", "naked", "position_seen_us", "sweep_at_us", "sweep_interval_us", "pnl_e4", "pnl_at_us", "opening_equity_e4",
-    "granted", "unanswered_since_us", "exits_live", "emergency_by", "state_said",
+    "granted", "unanswered_since_us", "exits_live", "emergency_by", "state_said", "modifying",
 )  # fmt: skip
 _NO_LOG = TimeLog()
-_REDUCING = Direction.REDUCING
+_REDUCING, _HEDGING = Direction.REDUCING, Direction.HEDGING  # see `core.direction`: members as plain names
 _Kept = TypeVar("_Kept")
+
+
+class _Named(dict[int, str]):
+    """Names under which what lies in a window is kept (`sent:60000000`), each spelled once: limits have few windows."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __missing__(self, window_us: int) -> str:
+        name = self[window_us] = f"{self._what}:{window_us}"
+        return name
+
+
+_SENT, _LOOPS = _Named("sent"), _Named("loops")
 
 
 class FactMissingError(Exception):
@@ -82,13 +99,21 @@ class Facts:
     unanswered_since_us: int | None
     exits_live: int
     emergency_by: str
+    modifying: str  # the working order this one takes the place of; "" for a new order
     memo: dict[str, Any]  # what was asked for by name: JSON-ready
     _account: Account | None  # None once recorded, and in a replay
 
     @classmethod
-    def of(cls, order: Order, account: Account, now_us: int, emergency_by: str = "") -> Facts:
-        """Read what concerns *order* from *account*, once."""
-        made = cls.__new__(cls)
+    def of(
+        cls, order: Order, account: Account, now_us: int, emergency_by: str = "", modifying: str = "",
+        lowering: bool = False,
+    ) -> Facts:  # fmt: skip
+        """
+        Read what concerns *order* from *account*, once.
+
+        *lowering*: it takes the place of a working order and may do nothing that one could not: it reduces.
+        """
+        made = cls()
         key = order.instrument
         made.order = order
         made.now_us = now_us
@@ -112,10 +137,12 @@ class Facts:
         made.direction, made.cancel_first = direction(
             order, line, known, instrument, account.positions, account.instruments
         )
+        if lowering:
+            made.direction, made.cancel_first = _REDUCING, ()
         made.reducing = made.direction is _REDUCING
         made.naked = 0
-        if made.direction is Direction.HEDGING and instrument is not None:
-            made.naked = naked_short_units(instrument, account.positions, account.instruments)
+        if made.direction is _HEDGING and instrument is not None:
+            made.naked = _coverable(instrument, account)
         quote = account.quotes.get(key)
         if order.quote is not None and (quote is None or not is_fresh(quote, now_us, quote_ttl_us(instrument))):
             quote = order.quote  # evidence counts where the feed has nothing fresh
@@ -137,6 +164,7 @@ class Facts:
         made.unanswered_since_us = min(waiting.values()) if waiting else None
         made.exits_live = account.reducing_live.get(key, 0)
         made.emergency_by = emergency_by
+        made.modifying = modifying
         made.memo = {}
         made._account = account
         return made
@@ -146,23 +174,17 @@ class Facts:
         for other, line in account.positions[self.order.instrument].items():
             if other != product:
                 self.long_other += max(0, line.up + line.buying)
-                self.short_other += max(0, line.selling - line.down)
+                if other not in DELIVERY_PRODUCTS:  # what delivers shares leaves no short position
+                    self.short_other += max(0, line.selling - line.down)
 
     def _look_at_states(self, account: Account) -> None:
         """Find the severest state of every scope that contains the order, and say whose it is."""
         order = self.order
-        underlying = self.instrument.underlying if self.instrument is not None else ""
+        underlying = exposure.underlying_of(self.instrument) if self.instrument is not None else ""
         inside = [
             cause
             for cause in account.causes
-            if cause.scope.partition(":")[0] in ("GLOBAL", "GROUP", "ACCOUNT")
-            or cause.scope
-            in (
-                f"SEGMENT:{order.exchange_segment}",
-                f"STRATEGY:{order.strategy}",
-                f"INSTRUMENT:{order.exchange_segment}:{order.security_id}",
-                f"UNDERLYING:{underlying}",
-            )
+            if cause.holds(order.exchange_segment, order.security_id, order.strategy, underlying)
         ]
         self.state = max((cause.state for cause in inside), default=TradingState.ACTIVE)
         worst = [cause for cause in inside if cause.state == self.state]
@@ -198,24 +220,52 @@ class Facts:
         if order.sign > 0 and order.order_type == "LIMIT":
             return order.price_e4  # needs no market at all
         quote = self.quote
-        ask_e4 = None if quote is None else quote.ask_e4
-        price_e4 = risk_price_e4(order, self.reference_e4(), ask_e4, self.instrument)
+        ask_e4, upper_e4 = (None, None) if quote is None else (quote.ask_e4, quote.upper_band_e4)
+        price_e4 = risk_price_e4(order, self.reference_e4(), ask_e4, self.instrument, upper_e4)
         evidence = order.quote
         if evidence is not None and evidence is not quote and price_e4 is not None:
             # Evidence that rides on the order can raise the price it is judged at, never lower it.
             seen = reference_price_e4(evidence, order.sign, self.now_us, quote_ttl_us(self.instrument))
-            with_it = risk_price_e4(order, seen, evidence.ask_e4, self.instrument)
+            with_it = risk_price_e4(order, seen, evidence.ask_e4, self.instrument, evidence.upper_band_e4)
             return price_e4 if with_it is None else max(price_e4, with_it)
         return price_e4
 
+    def feed_reference_e4(self) -> int | None:
+        """P_ref as the feed alone shows it: evidence that rides on the order opens no collar. checks.md §5.7."""
+
+        def read(account: Account) -> int | None:
+            # By where it lies, not by what it says: a strategy may send the feed's own quote along as evidence.
+            return self.reference_e4() if self.quote is account.quotes.get(self.order.instrument) else None
+
+        return self._ask("feed", read)
+
+    def entry_e4(self) -> int | None:
+        """The price farthest from its stop the order may open at, or None; see `core.pricing`."""
+        return self._ask(
+            "entry_e4",
+            lambda _: entry_price_e4(self.order, self.risk_price_e4(), self.reference_e4(), self.instrument),
+        )
+
     def bands_e4(self) -> tuple[int | None, int | None]:
-        """The day's circuit limits (lower, upper): the feed's, else the instrument's; None where nobody says."""
-        quote, instrument = self.quote, self.instrument
-        lower_e4 = None if quote is None else quote.lower_band_e4
-        upper_e4 = None if quote is None else quote.upper_band_e4
-        if instrument is not None:
-            lower_e4 = instrument.lower_band_e4 if lower_e4 is None else lower_e4
-            upper_e4 = instrument.upper_band_e4 if upper_e4 is None else upper_e4
+        """
+        The day's circuit limits (lower, upper): the feed's of today, else the instrument's, else the order's
+        evidence; None where nobody says. Limits hold for their day: yesterday's say nothing.
+        """
+
+        def read(account: Account) -> list[int | None]:
+            feed, evidence, instrument = account.quotes.get(self.order.instrument), self.order.quote, self.instrument
+            lower_e4 = upper_e4 = None
+            if feed is not None and ist_day(feed.at_us) == ist_day(self.now_us):
+                lower_e4, upper_e4 = feed.lower_band_e4, feed.upper_band_e4
+            if instrument is not None:
+                lower_e4 = instrument.lower_band_e4 if lower_e4 is None else lower_e4
+                upper_e4 = instrument.upper_band_e4 if upper_e4 is None else upper_e4
+            if evidence is not None and ist_day(evidence.at_us) == ist_day(self.now_us):
+                lower_e4 = evidence.lower_band_e4 if lower_e4 is None else lower_e4
+                upper_e4 = evidence.upper_band_e4 if upper_e4 is None else upper_e4
+            return [lower_e4, upper_e4]
+
+        lower_e4, upper_e4 = self._ask("bands", read)
         return lower_e4, upper_e4
 
     # -- messages, questions and approvals --------------------------------------------------------------------
@@ -223,13 +273,14 @@ class Facts:
     def sent_in(self, window_us: int) -> int:
         """Messages sent in the sliding window, permits granted and not yet sent included."""
         memo = self.memo
-        name = f"sent:{window_us}"
+        name = _SENT[window_us]
         if name not in memo:
             account = self._account
             if account is None:
                 raise FactMissingError(f"the record holds no `{name}`")
             memo[name] = account.sent.count(self.now_us, window_us)
-        return int(memo[name]) + self.granted
+        sent: int = memo[name]
+        return sent + self.granted
 
     def sent_leaves_us(self, count: int, window_us: int) -> int | None:
         """When the *count*-th newest message leaves the window."""
@@ -247,73 +298,121 @@ class Facts:
         """When the last approved order just like this one was approved."""
         return self._ask("same", lambda account: account.same.get(signature(self.order)))
 
-    def cycles_in(self, window_us: int) -> int:
-        """Orders of this strategy, instrument and side that filled in the window, each then sent again."""
-        return self._ask(
-            f"cycles:{window_us}",
-            lambda account: account.cycles.get(self._loop(), _NO_LOG).count(self.now_us, window_us),
-        )
+    def loops_in(self, window_us: int) -> list[int]:
+        """
+        [orders, refusals] of this strategy, instrument and side in the window: what a runaway has many of.
 
-    def refusals_in(self, window_us: int) -> int:
-        """Refusals of this strategy, instrument and side in the window, repeats counted."""
-        return self._ask(
-            f"refusals:{window_us}",
-            lambda account: account.refused.get(self._loop(), _NO_LOG).count(self.now_us, window_us),
-        )
+        Orders are those that added risk and filled, by the time they were let out: each order now asked about is the
+        next turn of that wheel. Refusals are counted with their repeats.
+        """
+        memo = self.memo
+        name = _LOOPS[window_us]
+        if name not in memo:
+            account = self._account
+            if account is None:
+                raise FactMissingError(f"the record holds no `{name}`")
+            loop = (self.order.strategy, self.order.instrument, self.order.side)
+            filled, refused = account.cycles.get(loop), account.refused.get(loop)
+            memo[name] = [
+                0 if filled is None else filled.count(self.now_us, window_us),
+                0 if refused is None else refused.count(self.now_us, window_us),
+            ]
+        found: list[int] = memo[name]
+        return found
 
-    def _loop(self) -> tuple[object, ...]:
-        return (self.order.strategy, self.order.instrument, self.order.side)
+    def attempt_leaves_us(self, count: int, window_us: int) -> int | None:
+        """When the *count*-th newest question of this strategy leaves the window; None if there are fewer."""
 
-    def day_counts(self) -> list[int]:
-        """Orders sent and fills of this session: [orders, trades]."""
-        return self._ask("day", lambda account: [account.day_orders, account.day_trades])
+        def read(account: Account) -> int | None:
+            return account.attempts.get(self.order.strategy, _NO_LOG).leaves_us(count, window_us)
+
+        return self._ask(f"attempt-leaves:{count}:{window_us}", read)
+
+    def day_counts(self, band_pct_e2: int) -> list[int]:
+        """
+        [orders, trades] of this session: orders let out further than the band from what the market then showed.
+
+        The band is in 1/100 percent of that reference; an order whose reference was not known counts.
+        """
+
+        def read(account: Account) -> list[int]:
+            return [account.day_orders.get(band_pct_e2, 0), account.day_trades]
+
+        return self._ask(f"day:{band_pct_e2}", read)
 
     # -- the book over a scope ---------------------------------------------------------------------------------
 
-    def exposure(self, scope: Scope) -> Exposure:
-        """The book of *scope* without this order; see `core.exposure`."""
+    def exposure(self, scope: Scope, underlying: str = "") -> Exposure:
+        """The book of *scope* without this order, of one *underlying* if named; see `core.exposure`."""
 
         def read(account: Account) -> list[Any]:
-            return list(exposure.exposure(account, self.order, scope, self.risk_price_e4()))
+            return list(exposure.exposure(account, self.order, scope, self.risk_price_e4(), underlying))
 
-        return Exposure(*self._ask(f"exposure:{scope}", read))
+        name = f"exposure:{scope}:{underlying}" if underlying else f"exposure:{scope}"
+        return Exposure(*self._ask(name, read))
 
-    def open_orders(self, scope: Scope) -> tuple[int, int | None]:
-        """How many orders of *scope* work and what they are worth (None: one cannot be priced), this one left out."""
-        count, value_e4 = self._ask(f"open:{scope}", lambda account: list(exposure.open_orders(account, scope)))
-        return int(count or 0), value_e4
+    def reach(self, scope: Scope, *, per_underlying: bool, in_lots: bool) -> Reach:
+        """How far positions of *scope* may go without this order, in units or lots; see `core.exposure`."""
 
-    def losses_at_stops(self, scope: Scope) -> tuple[int, int, str]:
-        """(loss if every stop is hit, value without a stop, what cannot be valued), open positions of *scope*."""
-        loss_e4, bare_e4, unknown = self._ask(
-            f"stops:{scope}", lambda account: list[Any](exposure.losses_at_stops(account, scope))
+        def read(account: Account) -> list[Any]:
+            found = exposure.reach(account, self.order, scope, per_underlying=per_underlying, in_lots=in_lots)
+            return list(found)
+
+        name = f"reach:{scope}:{'underlying' if per_underlying else 'instrument'}:{'lots' if in_lots else 'units'}"
+        return Reach(*self._ask(name, read))
+
+    def unseen(self, scope: Scope) -> str:
+        """An account of *scope* whose positions nobody has seen whole; "" for none."""
+        return self._ask(f"unseen:{scope}", lambda account: exposure.unseen(account, scope))
+
+    def open_orders(self, scope: Scope) -> tuple[int, int, str]:
+        """(how many orders of *scope* work, what they are worth, what cannot be valued), this one left out."""
+        count, value_e4, unknown = self._ask(
+            f"open:{scope}", lambda account: list[Any](exposure.open_orders(account, scope))
         )
-        return loss_e4, bare_e4, unknown
+        return count, value_e4, unknown
+
+    def losses_at_stops(self, percent_e2: int) -> tuple[int, str]:
+        """(loss if every stop of the account is hit, what cannot be valued); see `core.exposure`."""
+        everything = Scope("ACCOUNT", self.order.account)
+        loss_e4, unknown = self._ask(
+            f"stops:{percent_e2}",
+            lambda account: list[Any](exposure.losses_at_stops(account, everything, percent_e2)),
+        )
+        return loss_e4, unknown
+
+    def scenario_e4(self, percent_e2: int) -> int | None:
+        """What one unit of this order loses without a stop in a move of *percent_e2*; None unknown."""
+
+        def read(account: Account) -> int | None:
+            instrument, order, price_e4 = self.instrument, self.order, self.risk_price_e4()
+            if instrument is None or (price_e4 is None and not (order.sign < 0 and instrument.is_option)):
+                return None
+            scope = Scope("ACCOUNT", order.account)
+            return exposure.scenario_e4(account, scope, instrument, order.sign, price_e4, percent_e2)
+
+        return self._ask(f"scenario:{percent_e2}", read)
 
     def opposite_orders(self) -> list[int]:
-        """[opposite orders of the group that could match, market orders among them, nearest price]."""
+        """[opposite orders of the account and its group that could match, the nearest of their prices]."""
         return self._ask("opposite", lambda account: exposure.opposite_orders(account, self.order))
 
-    def messages_to_flat(self) -> int:
-        """Messages it takes to cancel and flatten what stands, this order left out."""
-        return self._ask("to-flat", exposure.messages_to_flat)
+    def to_flat(self) -> ToFlat:
+        """Messages it takes to cancel and flatten what stands, this order left out; see `core.exposure`."""
+        return ToFlat(*self._ask("to-flat", lambda account: list(exposure.to_flat(account, self.order))))
 
-    def naked_after(self) -> int:
-        """Short option units of this underlying and type no long one covers, were this order filled; 0 if no option."""
-
-        def read(account: Account) -> int:
-            instrument, order = self.instrument, self.order
-            if instrument is None or not instrument.is_option:
-                return 0
-            change = order.sign * order.quantity
-            return naked_short_units(instrument, account.positions, account.instruments, order.instrument, change)
-
-        return self._ask("naked-after", read)
+    def uncovered(self, scope: Scope) -> Naked:
+        """Short options of *scope* without cover, around the option of this order; see `core.exposure`."""
+        return Naked(
+            *self._ask(f"naked:{scope}", lambda account: list[Any](exposure.naked(account, self.order, scope)))
+        )
 
     # -- money, day and hours ----------------------------------------------------------------------------------
 
-    def equity_e4(self) -> int | None:
-        """Day-start equity plus the day's P&L; None when either is unknown."""
+    def equity_e4(self, scope: Scope | None = None) -> int | None:
+        """Day-start equity plus the day's P&L, of the accounts of *scope* if named; None when one is unknown."""
+        if scope is not None and scope.kind in exposure.SUMMED:
+            return self._ask(f"equity:{scope}", lambda account: exposure.equity_e4(account, scope))
         if self.opening_equity_e4 is None or self.pnl_e4 is None:
             return None
         return self.opening_equity_e4 + self.pnl_e4
@@ -329,6 +428,21 @@ class Facts:
             return list(account.margins.get(leg_of(self.order), (None, None)))
 
         return self._ask("margin", read)
+
+    def margin_held(self, short_pct_e2: int) -> tuple[int, str]:
+        """(margin of what was approved since the funds were told, what of it cannot be valued)."""
+        held_e4, unknown = self._ask(
+            f"held:{short_pct_e2}", lambda account: list[Any](exposure.margin_held(account, short_pct_e2))
+        )
+        return held_e4, unknown
+
+    def margin_basis_e4(self) -> int | None:
+        """What one unit of this order is reckoned on where no broker was asked; None unknown."""
+
+        def read(account: Account) -> int | None:
+            return exposure.margin_basis_e4(account, self.instrument, self.order.sign, self.risk_price_e4())
+
+        return self._ask("margin-basis", read)
 
     def hours(self) -> list[int | None]:
         """
@@ -348,13 +462,33 @@ class Facts:
 
         return self._ask("hours", read)
 
+    def in_auction(self) -> int | None:
+        """Whether this share takes part in the closing auction: 1 or 0; None where nobody knows its derivatives."""
+
+        def read(account: Account) -> int | None:
+            names, instrument = account.auction_names, self.instrument
+            return None if names is None or instrument is None else int(instrument.symbol in names)
+
+        return self._ask("auction", read)
+
+    def next_open_us(self) -> int | None:
+        """When the order's segment opens next, at or after now; None where nobody knows."""
+
+        def read(account: Account) -> int | None:
+            calendar = account.calendar
+            return None if calendar is None else calendar.next_open_us(self.order.exchange_segment, self.now_us)
+
+        return self._ask("next-open", read)
+
     def session_date(self) -> str:
         """The exchange's date, ISO text."""
         return self._ask("date", lambda account: account.session_date)
 
     def modifications_of(self) -> int:
         """How often the working order this one replaces was changed before; 0 for a new order."""
-        return self._ask("modifications", lambda account: account.modifications.get(str(self.order.client_order_id), 0))
+        if not self.modifying:
+            return 0
+        return self._ask("modifications", lambda account: account.modifications.get(self.modifying, 0))
 
     # -- the record -----------------------------------------------------------------------------------------
 
@@ -363,13 +497,13 @@ class Facts:
         instrument = self.instrument
         self._account = None
         return {
-            **{name: getattr(self, name) for name in _KEPT},
+            **dict(zip(_KEPT, _kept_of(self), strict=True)),
             "direction": self.direction.value,
             "cancel_first": list(self.cancel_first),
             "state": int(self.state),
             "quote": None if self.quote is None else list(self.quote),
             "evidence": None if self.order.quote is None else list(self.order.quote),
-            "instrument": None if instrument is None else [getattr(instrument, name) for name in _INSTRUMENT],
+            "instrument": None if instrument is None else list(_instrument_of(instrument)),
             "memo": self.memo,
         }
 
@@ -393,7 +527,13 @@ class Facts:
         return made
 
 
-_INSTRUMENT = tuple(Instrument.__dataclass_fields__)
+def _coverable(instrument: Instrument, account: Account) -> int:
+    """Short option units without cover that bought units of *instrument* would cover: not those that expire later."""
+    book = instrument, account.positions, account.instruments
+    return naked_short_units(*book) - naked_short_units(*book, instrument.key, QUANTITY_MAX)
+
+
+_kept_of, _instrument_of = attrgetter(*_KEPT), attrgetter(*Instrument.__dataclass_fields__)
 
 
 def leg_of(order: Order) -> tuple[object, ...]:

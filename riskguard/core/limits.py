@@ -10,8 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from riskguard.core.calendar import DAY_US, ist_us
 from riskguard.core.order import Order
 from riskguard.core.params import Params
 from riskguard.core.reject import Reject
@@ -37,6 +39,8 @@ class Check:
         exits: What it does for REDUCING orders: False exempts them altogether.
         mandatory: Its absence refuses INCREASING orders.
         scoped: Its measure adds up over the limit's scope: `run` is called with the scope as third argument.
+        over: Instead of that, gives the question of one limit; None where its scope adds nothing up and `run` will do.
+        warns_exits: REDUCING orders are asked too, and let out with a warning.
         needs: What the store must have ready: `marks`, `spots`, `funds`, `margin`, `day`, `cycles`, `peers`.
         halts: Whose trading stops on a breach that halts: the ACCOUNT's, or the order's STRATEGY's.
         v3_column: The column of `traders_control` that is the only store of parameter `v3_field`.
@@ -55,9 +59,13 @@ class Check:
     scoped: bool = False
     needs: tuple[str, ...] = ()
     halts: str = "ACCOUNT"
+    over: Callable[[Any, Scope], Callable[[Facts, Any], Reject | None] | None] | None = None
+    warns_exits: bool = False
 
-    def question(self, scope: Scope) -> Callable[[Facts, Any], Reject | None]:
-        """Return the question a limit of *scope* asks."""
+    def question(self, scope: Scope, params: Params) -> Callable[[Facts, Any], Reject | None]:
+        """Return the question a limit of *scope* and *params* asks."""
+        if self.over is not None:
+            return self.over(params, scope) or self.run
         return _over(self.run, scope) if self.scoped else self.run
 
 
@@ -80,15 +88,39 @@ class Limit:
     set_by: str = ""
     why: str = ""
     source: str = ""
+    acknowledged_by: str = ""  # who answers for a mandatory limit that only watches
+    acknowledged_until: str = ""  # the last day (IST) it may, ISO text; "" for none
+    asked: Ask = field(init=False, repr=False, compare=False)  # made once: every plan it is part of holds the same
+
+    def __post_init__(self) -> None:
+        question = self.check.question(self.scope, self.params)
+        object.__setattr__(self, "asked", Ask(question, self.params.plain(), self))
 
     def canonical(self) -> list[Any]:
         """Return what decides: wording, author and row number do not change a decision."""
         parameters = self.params.model_dump(mode="json")
-        return [self.id, self.check.name, parameters, str(self.scope), self.on_breach, self.mode, self.plan]
+        decides = [self.id, self.check.name, parameters, str(self.scope), self.on_breach, self.mode, self.plan]
+        return [*decides, self.acknowledged_until] if self.acknowledged_until else decides
+
+    def only_watches(self, now_us: int) -> bool:
+        """
+        Say whether a breach at *now_us* is recorded and not enforced.
+
+        A mandatory limit only watches while an acknowledgement holds, any limit with one no longer than that: past its
+        last day it enforces again, without anybody doing anything.
+        """
+        if self.mode == "enforce" and self.on_breach != "warn":
+            return False
+        if self.check.never_shadow:
+            return True  # the built-in one is asked beside it
+        if not self.acknowledged_until:
+            return self.on_breach == "warn" or not self.check.mandatory
+        return now_us < ist_us(date.fromisoformat(self.acknowledged_until)) + DAY_US
 
 
-class Ask(NamedTuple):
-    """One question of a plan, unpacked in the hot loop."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """One question of a plan: what to run, with which parameters, and whose limit it is. Read for every order."""
 
     run: Callable[[Facts, Any], Reject | None]
     params: Params
@@ -118,7 +150,7 @@ class LimitSet:
         needs = {need for limit in self.limits for need in limit.check.needs}
         for limit in self.limits:
             if limit.check.scoped and limit.scope.kind in ("GROUP", "GLOBAL"):
-                needs.add("peers")
+                needs |= {"peers"} if limit.scope.kind == "GROUP" else {"peers", "everybody"}
             if limit.check.scoped and limit.scope.kind == "STRATEGY":
                 needs.add("attributed")
         self.needs = frozenset(needs)
@@ -152,11 +184,11 @@ class LimitSet:
         inside += [limit for limit in ALWAYS if limit.check.name not in enforced]
         place = {check.name: number for number, check in enumerate(CHECKS)}
         inside.sort(key=lambda limit: (place[limit.check.name], limit.id))
-        asks = tuple(Ask(limit.check.question(limit.scope), limit.params, limit) for limit in inside)
+        asks = tuple(limit.asked for limit in inside)
         present = {limit.check.name for limit in inside}
         return Plan(
             every=asks,
-            exits=tuple(ask for ask in asks if ask.limit.check.exits),
+            exits=tuple(limit.asked for limit in inside if limit.check.exits),
             missing=tuple(name for name in MANDATORY if name not in present),
             digest=self.digest,
         )

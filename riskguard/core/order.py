@@ -67,6 +67,7 @@ class _Fields:
         "side",
         "sign",
         "signal_at_us",
+        "slice_of",
         "stop_loss_e4",
         "strategy",
         "trigger_price_e4",
@@ -88,6 +89,7 @@ class _Fields:
     side: str
     sign: int
     signal_at_us: int | None
+    slice_of: str
     stop_loss_e4: int | None
     strategy: str
     trigger_price_e4: int | None
@@ -111,6 +113,8 @@ class Order(_Fields):
         stop_loss: Where this entry would be given up, in rupees: the stop leg of a super order, or a stop that
             follows. Below the price of a buy, above that of a sell.
         signal_at: When the strategy saw its reason to trade: microseconds UTC, or an aware datetime.
+        slice_of: Name of the larger order this is a part of: slices of one are no duplicates of each other. Wants a
+            `client_order_id`, which then is what keeps a slice from going out twice.
 
     Raises:
         OrderInvalidError: Names the field, the value and what would be right.
@@ -138,13 +142,15 @@ class Order(_Fields):
         quote: Quote | None = None,
         stop_loss: str | int | Decimal | None = None,
         signal_at: int | datetime | None = None,
+        slice_of: str = "",
     ) -> Order:
-        made = object.__new__(_Fields)
+        made = _Fields()
         try:
             made.account = _NAMES[account]
             made.security_id = security_id = _NAMES[security_id]
             made.strategy = _NAMES[strategy]
             made.exit_group = _NAMES[exit_group]
+            made.slice_of = _NAMES[slice_of]
             made.exchange_segment = segment = _SEGMENTS[exchange_segment]
             made.side, made.sign = _SIDES[side]
             made.product = _PRODUCTS[product]
@@ -158,6 +164,7 @@ class Order(_Fields):
                 security_id=_meet("security_id", security_id),
                 strategy=_meet("strategy", strategy, empty=True),
                 exit_group=_meet("exit_group", exit_group, empty=True),
+                slice_of=_meet("slice_of", slice_of, empty=True),
                 exchange_segment=_word("exchange_segment", exchange_segment, _SEGMENTS),
                 side=_word("side", side, _SIDES),
                 product=_word("product", product, _PRODUCTS),
@@ -179,6 +186,8 @@ class Order(_Fields):
         ):
             client_order_id = checked_name("client_order_id", client_order_id)
         made.client_order_id = client_order_id
+        if slice_of and client_order_id is None:
+            raise OrderInvalidError("client_order_id", None, "a slice wants one: it keeps it from going out twice")
         if type(quantity) is not int or not 0 < quantity <= QUANTITY_MAX:
             raise OrderInvalidError("quantity", quantity, f"wants a whole number from 1 to {QUANTITY_MAX}")
         made.quantity = quantity
@@ -292,6 +301,7 @@ class Order(_Fields):
             self.disclosed_quantity,
             self.exit_group,
             self.stop_loss_e4,
+            self.slice_of,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -313,6 +323,7 @@ class Order(_Fields):
             "exit_group": self.exit_group,
             "stop_loss": None if self.stop_loss_e4 is None else to_text(self.stop_loss_e4),
             "signal_at": self.signal_at_us,
+            "slice_of": self.slice_of,
         }
 
     def replaced(self, **changes: Any) -> Order:
@@ -322,8 +333,8 @@ class Order(_Fields):
 
 _REQUIRED = frozenset({"account", "exchange_segment", "security_id", "side", "product", "order_type", "quantity"})
 _ARGUMENTS = _REQUIRED | {
-    "client_order_id", "disclosed_quantity", "exit_group", "price", "quote", "signal_at", "stop_loss", "strategy",
-    "trigger_price", "validity",
+    "client_order_id", "disclosed_quantity", "exit_group", "price", "quote", "signal_at", "slice_of", "stop_loss",
+    "strategy", "trigger_price", "validity",
 }  # fmt: skip
 _KNOWN = ", ".join(sorted(_ARGUMENTS - {"quote"}))
 

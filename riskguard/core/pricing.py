@@ -53,12 +53,14 @@ def reference_price_e4(quote: Quote | None, sign: int, now_us: int, ttl_us: int)
 
 
 def risk_price_e4(
-    order: Order, reference_e4: int | None, ask_e4: int | None, instrument: Instrument | None
-) -> int | None:
+    order: Order, reference_e4: int | None, ask_e4: int | None, instrument: Instrument | None,
+    upper_e4: int | None = None,
+) -> int | None:  # fmt: skip
     """
     Return the worst price *order* may trade at, in 1/10000 rupee per unit, or None when it cannot be known.
 
-    A market buy may fill up to the protection band above the ask; it never fills above the upper circuit.
+    A market buy may fill up to the protection band above the ask; it never fills above the upper circuit, which is
+    the instrument's, or *upper_e4* (what the quote says of it) where that is higher: circuits are widened in the day.
     """
     order_type, price_e4, trigger_e4 = order.order_type, order.price_e4, order.trigger_price_e4
     if order.sign > 0:
@@ -69,10 +71,10 @@ def risk_price_e4(
             return max(price_e4, trigger_e4)
         if order_type == "STOP_LOSS_MARKET":
             assert trigger_e4 is not None
-            return _protected_e4(trigger_e4, instrument)
+            return _protected_e4(trigger_e4, instrument, upper_e4)
         if reference_e4 is None:
             return None
-        return _protected_e4(reference_e4 if ask_e4 is None else max(reference_e4, ask_e4), instrument)
+        return _protected_e4(reference_e4 if ask_e4 is None else max(reference_e4, ask_e4), instrument, upper_e4)
     if order_type == "MARKET":
         return reference_e4
     own_e4 = price_e4 if order_type == "LIMIT" else trigger_e4
@@ -88,11 +90,12 @@ def _protection_e2(instrument: Instrument | None) -> int:
     return 100 * (OPTION_PROTECTION_PCT if option else PROTECTION_PCT)
 
 
-def _protected_e4(price_e4: int, instrument: Instrument | None) -> int:
+def _protected_e4(price_e4: int, instrument: Instrument | None, shown_upper_e4: int | None) -> int:
     """Return *price_e4* plus the protection band, rounded up, clipped to the upper circuit where known."""
     protected_e4 = -(price_e4 * (10_000 + _protection_e2(instrument)) // -10_000)
     upper_e4 = None if instrument is None else instrument.upper_band_e4
-    return protected_e4 if upper_e4 is None else min(protected_e4, upper_e4)
+    # What already trades beyond it shows that the circuit we know is out of date.
+    return protected_e4 if upper_e4 is None else min(protected_e4, max(upper_e4, shown_upper_e4 or 0, price_e4))
 
 
 def entry_price_e4(

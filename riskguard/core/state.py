@@ -19,6 +19,9 @@ class TradingState(IntEnum):
     HALTED = 2
 
 
+NARROW = frozenset({"SEGMENT", "STRATEGY", "UNDERLYING", "INSTRUMENT"})
+"""Kinds of scope that are a part of an account; every other stops the whole of it."""
+
 INACTIVE_WORDS = frozenset({"INACTIVE", "DEACTIVATE", "DEACTIVATED", "OFF"})
 """The only texts of `traders_control.kill_switch_status` that can mean "not halted". Any other word halts."""
 
@@ -34,6 +37,21 @@ class Cause:
     by: str
     since_us: int
     kill_id: str = ""
+
+    def holds(self, segment: str, security: str, strategy: str, underlying: str) -> bool:
+        """
+        Say whether an order of this instrument and strategy lies in the cause's scope.
+
+        Only a scope that names a part of the account can leave an order out; one that is none we know halts all.
+        """
+        kind, _, name = self.scope.partition(":")
+        if kind == "STRATEGY":
+            return name == strategy
+        if kind == "SEGMENT":
+            return name == segment
+        if kind == "INSTRUMENT":
+            return name == f"{segment}:{security}"
+        return name == underlying if kind == "UNDERLYING" else True
 
     def sentence(self) -> str:
         """Say who stopped what and why, in one line."""

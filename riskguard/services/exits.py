@@ -9,6 +9,7 @@ from riskguard.core.order import Order
 from riskguard.errors import RiskGuardError
 from riskguard.ports import Broker
 from riskguard.services.guard import RiskGuard
+from riskguard.services.slicing import sliced
 from riskguard.store import journal, loader
 
 WAIT_S = 5.0
@@ -44,14 +45,20 @@ def exit_all(
             side="SELL" if line.near > 0 else "BUY", product=line.product, order_type="MARKET", quantity=quantity,
             strategy="exit",
         )  # fmt: skip
-        placed, outcome = _send(guard, order, broker, by)
-        found.append(
-            {
-                "instrument": f"{key[0]}:{key[1]}", "product": line.product, "side": order.side, "quantity": quantity,
-                "client_order_id": order.client_order_id, "placed": placed, "outcome": outcome,
-            }
-        )  # fmt: skip
+        parts, left = sliced(guard, order, book.instruments.get(key))
+        for part in parts:
+            placed, outcome = _send(guard, part, broker, by)
+            found.append(_said(part, placed, outcome))
+        if left:
+            found.append(_said(order.replaced(quantity=left), False, "too many slices for one go: ask again"))
     return found
+
+
+def _said(order: Order, placed: bool, outcome: str) -> dict[str, Any]:
+    return {
+        "instrument": f"{order.exchange_segment}:{order.security_id}", "product": order.product, "side": order.side,
+        "quantity": order.quantity, "client_order_id": order.client_order_id, "placed": placed, "outcome": outcome,
+    }  # fmt: skip
 
 
 def _send(guard: RiskGuard, order: Order, broker: Broker | None, by: str) -> tuple[bool, str]:

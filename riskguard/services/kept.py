@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import UnknownAccountError
-from riskguard.services import latch
+from riskguard.services import latch, rulebooks
 from riskguard.store import books, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session, Store
@@ -59,13 +59,17 @@ class Kept:
         group = loader.group_of(session, name) or ""
         writes = permits.expire(session, name, now_us) > 0
         writes |= latch.adopt_sql(session, name, group, now_us)
+        writes |= rulebooks.take_effect(session, name, now_us)
         writes |= self._book_loose_trades(session, name, now_us)
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us)
         supply.at_load(session, loaded, now_us)
-        for (account, strategy, _violation), repeats in self.repeats.counts.items():
+        for (account, strategy, violation_id), repeats in self.repeats.counts.items():
             if account == name:  # asked here, and not on disk yet
                 loader.count_attempts(loaded, strategy, repeats, now_us)
+                turn, at_us = self.repeats.turns.get(violation_id, (None, 0))
+                if turn is not None and at_us > loaded.looped_since_us:
+                    loader.count_refusals(loaded, turn, repeats, at_us)
         if self.store.is_behind(session.heads["GLOBAL"].generation):
             said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
             loaded.account.causes += (

@@ -7,6 +7,7 @@ Runs inside the transaction that holds the write lock, so what it reads is one i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,12 +15,15 @@ import sqlalchemy as sa
 from riskguard.core.account import Account, InstrumentKey, PnlReading, TimeLog, signature
 from riskguard.core.book import Working
 from riskguard.core.calendar import Calendar
+from riskguard.core.checks.order_to_trade_ratio import is_inside
 from riskguard.core.decide import Decision
-from riskguard.core.instrument import Instrument, default_multiplier
+from riskguard.core.instrument import Instrument, default_multiplier, root_of
+from riskguard.core.market import MarketTables
 from riskguard.core.money import to_e4
 from riskguard.core.params import as_decimal
 from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.store import books, controls, permits
+from riskguard.store.market import market_tables
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import GLOBAL, Session
 from riskguard.store.statements import fixed, param, prepare
@@ -27,30 +31,34 @@ from riskguard.store.tables.instruments import instruments
 from riskguard.store.tables.journal import accounts, decisions, refusal_repeats
 from riskguard.store.tables.journal import permits as permit_table
 from riskguard.store.tables.runs import day_baselines, pnl_readings, sweeps
+from riskguard.store.violations import Loop, turn_of
 
 DAY_US = 86_400_000_000
 ATTEMPTS_LOOKED_AT = 5_000
+CLOCK_STEP_US = 600_000_000
+"""A clock that was behind by less than this and was set right does not hide the attempts before it."""
 REPEATS_LOOKED_AT = 500
 SAME_ORDER_MAX = 20_000
 ORDERS_OF_STOP = ("STOP_LOSS", "STOP_LOSS_MARKET")
 
 _i = instruments.c
-_INSTRUMENT = (
+INSTRUMENT_COLUMNS = (
     "exchange_segment", "security_id", "symbol", "trading_symbol", "instrument_type", "lot_size", "tick_size",
     "multiplier", "freeze_quantity", "underlying_security_id", "expiry_date", "strike_price", "option_type",
+    "underlying_symbol", "series", "isin", "lower_band", "upper_band", "band_date",
 )  # fmt: skip
-_LOT = _INSTRUMENT.index("lot_size")
+_LOT = INSTRUMENT_COLUMNS.index("lot_size")
 INSTRUMENT = prepare(
-    sa.select(*(_i[name] for name in _INSTRUMENT)).where(
+    sa.select(*(_i[name] for name in INSTRUMENT_COLUMNS)).where(
         _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
     )
 )
 BY_SYMBOL = prepare(
-    sa.select(*(_i[name] for name in _INSTRUMENT)).where(
+    sa.select(*(_i[name] for name in INSTRUMENT_COLUMNS)).where(
         sa.or_(_i.symbol == param("symbol"), _i.trading_symbol == param("symbol"))
     )
 )
-FIRST_INSTRUMENTS = prepare(sa.select(*(_i[name] for name in _INSTRUMENT)).limit(param("most")))
+FIRST_INSTRUMENTS = prepare(sa.select(*(_i[name] for name in INSTRUMENT_COLUMNS)).limit(param("most")))
 GROUP = prepare(sa.select(accounts.c.group_name).where(accounts.c.account == param("account")))
 _r = pnl_readings.c
 LAST_PNL = prepare(
@@ -74,12 +82,9 @@ LAST_SWEEP = prepare(
 _d = decisions.c
 ATTEMPTS = prepare(
     sa.select(_d.strategy, _d.decided_at_us)
-    .where(
-        _d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("ORDER"),
-        _d.decided_at_us > param("since_us"),
-    )
-    .order_by(_d.sequence)
-)  # fmt: skip
+    .where(_d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("ORDER"))
+    .order_by(_d.sequence.desc())
+)
 _rr = refusal_repeats.c
 REPEATED = prepare(
     sa.select(_rr.strategy, _rr.repeats, _rr.at_us)
@@ -114,7 +119,10 @@ class Loaded:
     expiries: dict[str, int] = field(default_factory=dict)  # granted permits by id
     known_instruments: set[InstrumentKey] = field(default_factory=set)
     writes: bool = False  # this transaction wrote while loading: nothing to keep unless it commits
-    peers: dict[str, tuple[object, Account]] = field(default_factory=dict)  # other accounts; see `store.supply`
+    peers: dict[str, Loaded] = field(default_factory=dict)  # other accounts; see `store.supply`
+    raised: int = 0  # causes this process raised since the account was read
+    looped_since_us: int = 0  # what `repeated_execution` counts began after this
+    looped: set[Loop] = field(default_factory=set)  # whose turns were read
     spot_keys: dict[str, tuple[InstrumentKey, ...]] = field(default_factory=dict)  # underlying -> instruments
 
 
@@ -162,11 +170,13 @@ def load(session: Session, name: str, group: str, now_us: int, *, whole_day: boo
     return loaded
 
 
-def load_book(session: Session, name: str, now_us: int) -> Account:
-    """Read what an account holds and has working, and nothing else: what limits over several accounts add up."""
+def load_book(session: Session, name: str, now_us: int) -> Loaded:
+    """Read what an account holds, has working and is worth: what limits over several accounts add up."""
     loaded = Loaded(Account(name, session_date(now_us)), "")
+    _read_watch(session, loaded.account, now_us)
     _read_book(session, loaded, now_us, whole_day=False)
-    return loaded.account
+    loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
+    return loaded
 
 
 def _read_book(session: Session, loaded: Loaded, now_us: int, whole_day: bool) -> None:
@@ -255,6 +265,12 @@ def _read_working(session: Session, account: Account, live: list[PermitRow]) -> 
 def _reserve(loaded: Loaded, row: PermitRow) -> None:
     """Count one live permit in the book, the throttle and what is due."""
     account, key = loaded.account, (row.exchange_segment, row.security_id)
+    if row.kind == "MODIFY" and not row.remaining:
+        # It adds no quantity: only its message counts.
+        if row.state == "GRANTED":
+            account.granted += 1
+            loaded.expiries[row.client_order_id] = row.expires_at_us
+        return
     account.line(key, row.product).working[row.client_order_id] = Working(
         key=row.client_order_id,
         sign=1 if row.side == "BUY" else -1,
@@ -296,20 +312,29 @@ def _read_watch(session: Session, account: Account, now_us: int) -> None:
 def _read_memory(session: Session, account: Account, now_us: int) -> None:
     """Messages, attempts and approvals, each as far back as a limit of this account looks."""
     account.sent = TimeLog(permits.messages_since(session, account.name, now_us - reach_us(account, "order_rate")))
-    head = session.heads.get(account.name)
-    after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
-    since_us = now_us - reach_us(account, "attempt_rate")
-    asked: dict[str, list[int]] = {}
-    for strategy, at_us in session.rows(ATTEMPTS, account=account.name, after=after, since_us=since_us):
-        asked.setdefault(strategy, []).append(at_us)
-    for strategy, repeats, at_us in session.rows(REPEATED, account=account.name, since_us=since_us):
-        # Repeats take no row each, but they were asked: a loop must not hide behind being refused.
-        asked.setdefault(strategy, []).extend([at_us] * min(repeats, ATTEMPTS_LOOKED_AT))
-    account.attempts = {strategy: TimeLog(sorted(at)[-ATTEMPTS_LOOKED_AT:]) for strategy, at in asked.items()}
+    attempts_us = reach_us(account, "attempt_rate")
+    if attempts_us:
+        account.attempts = _read_attempts(session, account.name, now_us - attempts_us)
     since_us = now_us - reach_us(account, "duplicate_order")
     for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
+
+
+def _read_attempts(session: Session, name: str, since_us: int) -> dict[str, TimeLog]:
+    """Read when orders were asked about after *since_us*, by strategy; the newest first, and no further back."""
+    head = session.heads.get(name)
+    after = max(0, (head.sequence if head is not None else 0) - ATTEMPTS_LOOKED_AT)
+    asked: dict[str, list[int]] = {}
+    for strategy, at_us in session.run(ATTEMPTS, account=name, after=after):
+        if at_us > since_us:
+            asked.setdefault(strategy, []).append(at_us)
+        elif at_us < since_us - CLOCK_STEP_US:
+            break
+    for strategy, repeats, at_us in session.rows(REPEATED, account=name, since_us=since_us):
+        # Repeats take no row each, but they were asked: a loop must not hide behind being refused.
+        asked.setdefault(strategy, []).extend([at_us] * min(repeats, ATTEMPTS_LOOKED_AT))
+    return {strategy: TimeLog(sorted(at)[-ATTEMPTS_LOOKED_AT:]) for strategy, at in asked.items()}
 
 
 def reach_us(account: Account, check: str) -> int:
@@ -332,29 +357,46 @@ def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> Non
     row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
     if row is not None and row[_LOT]:
         # A lot of 0 is a row nobody filled in: no order can be sized by it, so the contract stays unknown.
-        loaded.account.instruments[key] = instrument_from(row)
+        loaded.account.instruments[key] = instrument_from(row, loaded.account.session_date)
 
 
-def instrument_from(row: tuple[object, ...]) -> Instrument:
-    """Build an instrument from its row; a lot of 0 means unknown and is refused by no multiple of it being 1."""
-    (segment, security, symbol, trading_symbol, kind, lot, tick, multiplier, freeze, underlying, expiry, strike,
-     option_type) = row  # fmt: skip
+def instrument_from(row: tuple[object, ...], day: str | None = None) -> Instrument:
+    """
+    Build an instrument from its row of `INSTRUMENT_COLUMNS`; with *day* (ISO) also what the dated tables say of it then.
+
+    Circuit limits count only on the day they are for. Kept by row: a reload reads the same rows again.
+    """
+    return _instrument(row, day, market_tables())
+
+
+@lru_cache(maxsize=8_192)
+def _instrument(row: tuple[Any, ...], day: str | None, tables: MarketTables) -> Instrument:
+    (segment, security, symbol, trading_symbol, kind, lot, tick, multiplier, freeze, underlying_id, expiry, strike,
+     option_type, underlying, series, isin, lower, upper, band_date) = row  # fmt: skip
     kind = str(kind or "EQUITY")
-    strike_e4 = None if strike is None else to_e4(as_decimal(float(str(strike))))
-    return Instrument(
+    strike_e4 = money_e4(strike)
+    today = day is not None and band_date == day
+    if underlying is None:  # a writer of version 3: its contracts must meet the limits of their underlying, too
+        underlying = root_of(str(trading_symbol or symbol)) or underlying_id
+    found = Instrument(
         exchange_segment=str(segment),
         security_id=str(security),
         symbol=str(trading_symbol or symbol),
         kind=kind,
-        lot_size=max(1, int(str(lot))),
-        tick_e4=to_e4(as_decimal(float(str(tick)))),
-        multiplier=default_multiplier(str(segment), kind) if multiplier is None else int(str(multiplier)),
-        freeze_quantity=None if not freeze else int(str(freeze)),
+        lot_size=max(1, int(lot)),
+        tick_e4=to_e4(as_decimal(tick)),
+        multiplier=default_multiplier(str(segment), kind) if multiplier is None else int(multiplier),
+        freeze_quantity=None if not freeze else int(freeze),
         underlying=str(underlying or ""),
         expiry=str(expiry or "")[:10],
         strike_e4=strike_e4 if strike_e4 is not None and strike_e4 > 0 else None,
         option_type=str(option_type or "") if option_type in ("CE", "PE") else "",
+        lower_band_e4=(money_e4(lower) or None) if today else None,
+        upper_band_e4=(money_e4(upper) or None) if today else None,
+        series=str(series or ""),
+        isin=str(isin or ""),
     )
+    return found if day is None else tables.enrich(found, day)
 
 
 # -- folding our own commits ----------------------------------------------------------------------------------
@@ -371,9 +413,18 @@ def fold_attempt(loaded: Loaded, decision: Decision) -> None:
     """Count one answered question."""
     account, strategy = loaded.account, decision.order.strategy
     account.attempts.setdefault(strategy, TimeLog()).add(decision.decided_at_us)
-    if not decision.approved and "cycles" in account.limits.needs:
-        loop = (strategy, decision.order.instrument, decision.order.side)
-        account.refused.setdefault(loop, TimeLog()).add(decision.decided_at_us)
+    turn = None if decision.approved else turn_of(decision)
+    if turn is not None:
+        count_refusals(loaded, turn, 1, decision.decided_at_us)
+
+
+def count_refusals(loaded: Loaded, loop: Loop, count: int, now_us: int) -> None:
+    """Count refusals of one loop, where a limit reads them."""
+    if "cycles" not in loaded.account.limits.needs:
+        return
+    log = loaded.account.refused.setdefault(loop, TimeLog())
+    for _ in range(min(count, ATTEMPTS_LOOKED_AT)):
+        log.add(now_us)
 
 
 def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
@@ -386,8 +437,18 @@ def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
         account.same.clear()
         raise MemoryFullError
     account.same[signature(decision.adjusted_to or decision.order)] = row.granted_at_us
+    for band_pct_e2 in account.day_orders:
+        account.day_orders[band_pct_e2] += is_far(row, band_pct_e2)
     expires = row.expires_at_us
     loaded.next_expiry_us = expires if loaded.next_expiry_us is None else min(loaded.next_expiry_us, expires)
+
+
+def is_far(row: PermitRow, band_pct_e2: int) -> bool:
+    """Say whether an order went out further than the band from the market; see `order_to_trade_ratio`."""
+    price_e4 = row.trigger_price_e4 if row.price_e4 is None else row.price_e4
+    if price_e4 is None:
+        return False
+    return row.reference_e4 is None or not is_inside(price_e4, row.reference_e4, band_pct_e2)
 
 
 class MemoryFullError(Exception):
@@ -400,7 +461,6 @@ def fold_sent(loaded: Loaded, row: PermitRow, now_us: int) -> None:
     loaded.expiries.pop(row.client_order_id, None)
     loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
     account.granted -= 1
-    account.day_orders += 1
     account.sent.add(now_us)
     account.unanswered.setdefault(key, {})[row.client_order_id] = now_us
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from riskguard.core.checks.repeated_execution import NOT_COUNTED
 from riskguard.core.decide import Decision
 from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
+from riskguard.redaction import clean
 from riskguard.store.session import Session
 from riskguard.store.statements import insert_into, param, prepare
 from riskguard.store.tables.base import REAL_ABS_MAX
@@ -139,6 +141,17 @@ def _text(raw: int | None, unit: str) -> str | None:
     return to_text(raw) if unit == RUPEES else str(raw)
 
 
+Loop = tuple[object, ...]
+"""Strategy, instrument and side: what a runaway repeats."""
+
+
+def turn_of(decision: Decision) -> Loop | None:
+    """Return the loop this refusal is one more turn of, or None for one `repeated_execution` does not count."""
+    if not NOT_COUNTED.isdisjoint([each.code for each in decision.rejects]):
+        return None
+    return (decision.order.strategy, decision.order.instrument, decision.order.side)
+
+
 # -- repeats --------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +170,7 @@ class Repeats:
 
     written: dict[Key, tuple[int, int]] = field(default_factory=dict)  # key -> (violation id, written at)
     counts: dict[tuple[str, str, int], int] = field(default_factory=dict)  # (account, strategy, violation) -> repeats
+    turns: dict[int, tuple[Loop, int]] = field(default_factory=dict)  # violation -> whose turn it was, and when
 
     def of(self, decision: Decision) -> int | None:
         """Return the violation *decision* only repeats, or None when any of its refusals is new."""
@@ -174,8 +188,13 @@ class Repeats:
         """Remember what was committed; the window runs from here and is not extended by repeats."""
         if len(self.written) > REPEATS_KEPT_MAX:
             self.written.clear()
+        if len(self.turns) > REPEATS_KEPT_MAX:
+            self.turns.clear()
         for key in repeat_keys(decision):
             self.written[key] = (violation_id, decision.decided_at_us)
+        turn = turn_of(decision)
+        if turn is not None:
+            self.turns[violation_id] = (turn, decision.decided_at_us)
 
     def flush(self, session: Session, now_us: int) -> None:
         """Write the counts gathered so far; call `flushed` once they are committed."""
@@ -202,9 +221,8 @@ def spool(directory: Path, decision: Decision) -> bool:
 
     Synced, because the promise is the same: nothing is lost.
     """
-    line = json.dumps(
-        [_row(decision, reject, None, "ORDER_REJECTED") for reject in decision.rejects][:20], separators=(",", ":")
-    )
+    rows = [_row(decision, reject, None, "ORDER_REJECTED") for reject in decision.rejects][:20]
+    line = json.dumps(clean(rows), separators=(",", ":"))
     try:
         (directory / "spool").mkdir(exist_ok=True, mode=0o700)
         path = directory / "spool" / f"{os.getpid()}-{time.time_ns() // 60_000_000_000}.jsonl"

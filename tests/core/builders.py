@@ -13,6 +13,7 @@ from riskguard.core.money import to_e4
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.core.reject import Reject
+from riskguard.core.scope import Scope
 from riskguard.core.state import Cause, TradingState
 
 SECOND = 1_000_000
@@ -117,10 +118,12 @@ def facts(asked: Order, of: Account | None = None, emergency_by: str = "") -> Fa
 
 
 def ask(
-    check: Check, asked: Order, of: Account | None = None, emergency_by: str = "", **parameters: Any
-) -> Reject | None:
-    """Put one order to one check."""
-    return check.run(facts(asked, of, emergency_by), check.params.read(parameters, where="the test"))
+    check: Check, asked: Order, of: Account | None = None, emergency_by: str = "", scope: str = "ACCOUNT:leader",
+    **parameters: Any,
+) -> Reject | None:  # fmt: skip
+    """Put one order to one check, as a limit of *scope* would."""
+    params = check.params.read(parameters, where="the test")
+    return check.question(Scope.parse(scope), params)(facts(asked, of, emergency_by), params)
 
 
 def code(reject: Reject | None) -> str:
@@ -130,7 +133,8 @@ def code(reject: Reject | None) -> str:
 
 def limit(check: str, id: str | None = None, scope: str = "ACCOUNT:leader", **rest: Any) -> Limit:
     """A limit of *check*; what is no attribute of a limit is a parameter."""
-    attributes = {name: rest.pop(name) for name in ("on_breach", "mode", "plan", "row_id") if name in rest}
+    known = ("on_breach", "mode", "plan", "row_id", "acknowledged_by", "acknowledged_until")
+    attributes = {name: rest.pop(name) for name in known if name in rest}
     return limit_from(id=id or check, check=check, parameters=rest, scope=scope, **attributes)
 
 
@@ -148,6 +152,7 @@ def mandatory(**replaced: Limit | None) -> list[Limit]:
         "daily_loss": limit("daily_loss", daily_loss_inr_max="5000", **LOSS),
         "order_value": limit("order_value", order_value_inr_max="100000"),
         "unconfirmed_in_flight": limit("unconfirmed_in_flight", answer_s_max=5),
+        "repeated_execution": limit("repeated_execution", trip_at_fills=50, trip_at_refusals=50, per_s=60),
         "order_rate": limit("order_rate", windows=[WINDOW]),
     }
     made |= replaced

@@ -174,13 +174,21 @@ ACTIONS = table("""
     halt         enforce  reduce_only halted
     kill         enforce  reduce_only kill
     kill         shadow   -
+    warn         late     reduce_only reduce_only
+    kill         late     reduce_only kill
+    kill         open     reduce_only kill
 """)
 
 
 @pytest.mark.parametrize("row", ACTIONS, ids=str)
 def test_the_limit_says_what_is_done(row: Row) -> None:
-    """A limit that only watches does nothing; one in shadow is judged, said and not enforced."""
-    made = judge("-7500", on_breach=row.on_breach, mode=row.mode)
+    """
+    A limit that only watches does nothing; one in shadow is judged, said and not enforced while its acknowledgement
+    holds. Past its last day (`late`), and without one (`open`), a mandatory limit does its own action again.
+    """
+    until = {"shadow": "2999-12-31", "late": "2001-01-01"}.get(row.mode, "")
+    mode = "enforce" if row.mode == "enforce" or row.on_breach == "warn" else "shadow"
+    made = judge("-7500", on_breach=row.on_breach, mode=mode, acknowledged_until=until)
 
     assert said(made) == row.done
     assert "REACHED" in codes(made)

@@ -46,7 +46,7 @@ def codes(decision: Decision) -> list[str]:
     return [each.code.value for each in decision.rejects]
 
 
-def raising(facts: Facts, params: object) -> Reject | None:
+def raising(facts: Facts, params: object, *scope: object) -> Reject | None:
     raise ZeroDivisionError("by zero")
 
 
@@ -110,6 +110,25 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "net_position": {"position_max": "1", "unit": "units"},
     "duplicate_order": {"within_s": 2},
     "attempt_rate": {"attempts_max": 1, "per_s": 1},
+    "permission": {"sides_allowed": ["BUY"]},
+    "trading_window": {"unknown_day": "allow", "windows": "session", "square_off_tail_s": "none"},
+    "price_collar": {name: {"collar_pct_max": 1} for name in ("share", "future", "option")},
+    "clock_skew": {"ahead_s_max": 1},
+    "signal_age": {"signal_age_s_max": 1},
+    "modification_count": {"modifications_max": 1},
+    "order_to_trade_ratio": {"orders_per_trade_max": 1, "exempt_band_pct_max": 1, "orders_free": 1},
+    "projected_daily_loss": {"daily_loss_inr_max": 1, "scenario_pct": 1},
+    "risk_per_trade": {"risk_inr_max": 1},
+    "naked_short_option": {"naked_lots_max": "none"},
+    "position_value": {"position_value_inr_max": 1},
+    "gross_exposure": {"gross_exposure_inr_max": 1},
+    "net_exposure": {"net_exposure_inr_max": 1},
+    "leverage": {"leverage_max": 1},
+    "concentration": {"concentration_pct_max": 1},
+    "margin_available": {"buffer_pct": 1, "short_margin_pct": 1, "funds_age_s_max": 1},
+    "open_order_value": {"open_order_value_inr_max": 1},
+    "open_order_count": {"open_orders_max": 1},
+    "time_to_flat": {"flat_s_max": 1, "messages_per_s": 1},
 }
 
 
@@ -305,7 +324,8 @@ def test_an_entry_off_the_grid_is_refused_not_moved() -> None:
 
 def test_a_shadow_refusal_changes_nothing_about_the_adjustment() -> None:
     """Beside a finding that is not enforced an exit is moved all the same, and an entry is not."""
-    watch = limit("order_rate", "watch", mode="shadow", windows=[{"messages_max": 1, "reserve": 0, "per_s": 1}])
+    watch = limit("order_rate", "watch", mode="shadow", windows=[{"messages_max": 1, "reserve": 0, "per_s": 1}],
+                  acknowledged_until="2999-12-31")  # fmt: skip
     of = guarded(watch, of=account(line(10), sent=TimeLog([NOW])))
     leaving, entry = decide(order("SELL", 10, "100.04"), of, NOW), decide(order("BUY", 10, "100.04"), of, NOW)
 
@@ -314,7 +334,7 @@ def test_a_shadow_refusal_changes_nothing_about_the_adjustment() -> None:
 
 
 def test_limits_of_an_underlying_reach_its_contracts() -> None:
-    """The underlying comes from the instrument; a share has none."""
+    """The underlying comes from the instrument; a share is its own."""
     of = guarded(
         limit("order_quantity", scope="UNDERLYING:NIFTY", quantity_max=1, unit="lots"), of=account(instrument=option())
     )
@@ -343,24 +363,54 @@ PRECEDENCES = table("""
     PERMIT_VOID
     CHECK_BROKEN
     LIMITS_NOT_CONFIGURED
+    BASKET_REFUSED
+    COPY_REFUSED
     INSTRUMENT_UNKNOWN
+    CONTRACT_EXPIRED
+    NOT_PERMITTED
+    OUTSIDE_TRADING_WINDOW
     DISCLOSED_QUANTITY_OUT_OF_RANGE
     SHORT_DELIVERY
     MULTIPLIER_UNKNOWN
     NOT_A_LOT_MULTIPLE
+    ABOVE_FREEZE_QUANTITY
     NOT_A_TICK_MULTIPLE
+    STOP_ORDER_NOT_TAKEN
+    STOP_LIMIT_GAP_ABOVE_LIMIT
+    PRICE_OUTSIDE_BAND
+    PRICE_OUTSIDE_COLLAR
     POSITION_UNKNOWN
     SNAPSHOT_STALE
     CLOCK_SKEW
+    SIGNAL_STALE
     PRICE_UNKNOWN
     SWEEP_STALE
     PNL_UNKNOWN
+    EQUITY_UNKNOWN
+    MARGIN_UNKNOWN
     DAILY_LOSS_REACHED
+    PROJECTED_LOSS_REACHED
+    STOP_REQUIRED
+    RISK_PER_TRADE_ABOVE_LIMIT
     ORDER_QUANTITY_ABOVE_LIMIT
     ORDER_VALUE_ABOVE_LIMIT
     NET_POSITION_ABOVE_LIMIT
+    NAKED_SHORT_ABOVE_LIMIT
+    POSITION_VALUE_ABOVE_LIMIT
+    GROSS_EXPOSURE_ABOVE_LIMIT
+    NET_EXPOSURE_ABOVE_LIMIT
+    LEVERAGE_ABOVE_LIMIT
+    CONCENTRATION_ABOVE_LIMIT
+    MARGIN_NOT_ENOUGH
+    OPEN_ORDER_VALUE_ABOVE_LIMIT
+    OPEN_ORDER_COUNT_ABOVE_LIMIT
+    TIME_TO_FLAT_ABOVE_LIMIT
+    SELF_TRADE
     UNCONFIRMED_IN_FLIGHT
     DUPLICATE_ORDER
+    REPEATED_EXECUTION
+    MODIFICATIONS_ABOVE_LIMIT
+    ORDER_TO_TRADE_RATIO_ABOVE_LIMIT
     ORDER_RATE_ABOVE_LIMIT
     ATTEMPT_RATE_ABOVE_LIMIT
 """)

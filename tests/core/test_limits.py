@@ -84,7 +84,7 @@ def test_questions_stand_in_order_of_precedence() -> None:
     ]
     assert plan.exits == tuple(each for each in plan.every if each.limit.check.exits)
     assert {each.limit.check.name for each in plan.exits} == {
-        "trading_state", "order_validity", "unconfirmed_in_flight", "order_rate"
+        "trading_state", "order_validity", "order_value", "unconfirmed_in_flight", "order_rate"
     }  # fmt: skip
 
 

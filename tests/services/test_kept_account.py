@@ -252,3 +252,32 @@ def test_there_is_something_to_compare(templates: Callable[..., Path], tmp_path:
         sequence.desk.guard.kept.loaded[ACCOUNT].account.granted += 1
         with pytest.raises(AssertionError):
             compare(sequence.desk.guard, sequence.desk.clock.now_us())
+
+
+# -- how far back the attempts are read -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behind_us", "counted"),
+    [
+        (loader.CLOCK_STEP_US, 3),  # set right within what is allowed for: the two before it still count
+        (loader.CLOCK_STEP_US + 1, 1),  # further behind than any clock of a machine that keeps time
+    ],
+    ids=["a-step", "beyond-a-step"],
+)
+def test_attempts_are_read_back_past_a_clock_that_stepped(
+    make_desk: Callable[..., Desk], behind_us: int, counted: int
+) -> None:
+    """Newest first, the reading stops at what is too old; one row of a clock that was behind does not stop it."""
+    desk = make_desk(text=TIGHT)
+    desk.sweep()
+    start_us = desk.clock.now_us()
+    for at_us in (0, 1, 10 - ATTEMPTS_WINDOW_US - behind_us, 10):
+        desk.clock.advance((start_us + at_us - desk.clock.now_us()) / 1_000_000)
+        desk.guard.check(desk.order(quantity=5, strategy="a"))
+    with desk.store.session(durable=False) as session:
+        session.read_heads(ACCOUNT)
+        found = loader.load(session, ACCOUNT, "", start_us + 10).account
+        desk.store.roll_back(session)
+
+    assert found.attempts["a"].count(start_us + 10, ATTEMPTS_WINDOW_US) == counted

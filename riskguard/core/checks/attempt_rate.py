@@ -1,4 +1,8 @@
-"""Orders asked about per strategy in a sliding window, refused ones included: a loop that hammers is a fault."""
+"""
+Orders asked about per strategy in a sliding window, refused ones included: a loop that hammers is a fault.
+
+An order whose id was asked before counts once: its answer stands already. Exits count and are exempt.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,21 @@ class Parameters(Params):
 
 
 def check(facts: Facts, params: Parameters) -> Reject | None:
-    """Refuse when this question is one too many in the window. Exits are exempt."""
-    attempts = facts.attempts_in(params.per_s) + 1
-    if attempts <= params.attempts_max:
+    """Refuse when this question is one too many in the window."""
+    most, window_us = params.attempts_max, params.per_s
+    attempts = facts.attempts_in(window_us) + 1
+    if attempts <= most:
         return None
+    # This question counts too: it is free again once `most` of the questions before the next one have left, or, where
+    # one is all there may be, once this one has.
+    frees_us = facts.attempt_leaves_us(most - 1, window_us) if most > 1 else None
     return Reject(
         RejectCode.ATTEMPT_RATE_ABOVE_LIMIT,
         measured=attempts,
-        limit=params.attempts_max,
+        limit=most,
         unit="attempts",
         max_quantity=0,
-        frees_at_us=facts.now_us + params.per_s,
+        frees_at_us=facts.now_us + window_us if frees_us is None else frees_us,
         hint="the strategy asks faster than it can act on the answers",
     )
 

@@ -7,7 +7,7 @@ The limit is `traders_control.daily_loss_limit`, or a percent of day-start equit
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -19,15 +19,14 @@ from riskguard.core.reject import RUPEES, Reject, RejectCode
 Tier = Annotated[int, Field(gt=0, lt=100)]
 
 
-class Parameters(Params):
+class LossLimit(Params):
+    """A day's loss in rupees, in percent of day-start equity, or both."""
+
     daily_loss_inr_max: Inr | None = None
     daily_loss_pct_max: Annotated[int, Field(gt=0, le=100)] | None = None
-    warn_at_pct: Annotated[list[Tier], Field(min_length=1, max_length=10)]
-    reduce_only_at_pct: Annotated[int, Field(gt=0, le=100)]
-    at_once_pct: Annotated[int, Field(ge=100, le=1000)]  # one reading this far trips without a second
 
     @model_validator(mode="after")
-    def _some_limit(self) -> Parameters:
+    def _some_limit(self) -> Self:
         if self.daily_loss_inr_max is None and self.daily_loss_pct_max is None:
             raise ValueError("wants `daily_loss_inr_max` or `daily_loss_pct_max`")
         return self
@@ -40,14 +39,24 @@ class Parameters(Params):
         known = [each for each in (self.daily_loss_inr_max, by_percent) if each is not None]
         return min(known) if known else None
 
+    def binding_e4(self, opening_equity_e4: int | None) -> int | None:
+        """Return the limit for an order: which of two binds is unknown while equity is."""
+        if self.daily_loss_pct_max is not None and (opening_equity_e4 is None or opening_equity_e4 <= 0):
+            return None
+        return self.limit_e4(opening_equity_e4)
+
+
+class Parameters(LossLimit):
+    warn_at_pct: Annotated[list[Tier], Field(min_length=1, max_length=10)]
+    reduce_only_at_pct: Annotated[int, Field(gt=0, le=100)]
+    at_once_pct: Annotated[int, Field(ge=100, le=1000)]  # one reading this far trips without a second
+
 
 def check(facts: Facts, params: Parameters) -> Reject | None:
     """Refuse when the day's loss has reached the limit, or is unknown."""
     limit_e4 = params.daily_loss_inr_max
     if params.daily_loss_pct_max is not None:
-        # Which of two limits binds is unknown while equity is; the sweep goes by the one that is known.
-        equity_e4 = facts.opening_equity_e4
-        limit_e4 = params.limit_e4(equity_e4) if equity_e4 is not None and equity_e4 > 0 else None
+        limit_e4 = params.binding_e4(facts.opening_equity_e4)  # the sweep goes by the one that is known
     pnl_e4 = facts.pnl_e4
     if limit_e4 is not None and pnl_e4 is not None and pnl_e4 > -limit_e4:
         return None

@@ -1,7 +1,8 @@
 """
 The same order twice within a moment: account, strategy, instrument, side, product, quantity, type, prices.
 
-Only approved orders count as the first; exactly the window later is allowed. For exits only the same client
+Only approved orders count as the first; exactly the window later is allowed. A slice of a larger order (`slice_of`) is
+like its siblings by nature: its client order id keeps it from going out twice. For exits, too, only the same client
 order id is a duplicate, which the journal settles before any check is asked.
 """
 
@@ -18,7 +19,9 @@ class Parameters(Params):
 
 
 def check(facts: Facts, params: Parameters) -> Reject | None:
-    """Refuse a copy of an order approved less than the window ago."""
+    """Refuse a copy of an order approved less than the window ago; a change of an order is no copy of it."""
+    if facts.modifying or facts.order.slice_of:
+        return None
     before_us = facts.same_order_us()
     if before_us is None or facts.now_us - before_us >= params.within_s:
         return None

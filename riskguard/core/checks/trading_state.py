@@ -56,9 +56,9 @@ def _hedge_within(facts: Facts, premium_max_e4: int | None) -> bool:
 def _hedge_quantity(facts: Facts, premium_max_e4: int) -> int:
     """Return how much cover may be bought: no more than is naked, for no more than the premium."""
     price_e4 = facts.risk_price_e4()
-    if price_e4 is None or facts.instrument is None:
+    if price_e4 is None or facts.instrument is None or facts.instrument.multiplier is None:
         return 0
-    quantity = min(facts.naked, premium_max_e4 // price_e4)
+    quantity = min(facts.naked, premium_max_e4 // (price_e4 * facts.instrument.multiplier))
     return quantity - quantity % facts.instrument.lot_size
 
 

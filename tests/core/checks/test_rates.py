@@ -9,8 +9,8 @@ import pytest
 from riskguard.core.account import Account, TimeLog, signature
 from riskguard.core.checks import attempt_rate, duplicate_order, order_rate
 from riskguard.core.facts import Facts
-from riskguard.errors import RulebookError
-from tests.core.builders import NOW, SECOND, SHARE, account, ask, code, line, order
+from riskguard.errors import OrderInvalidError, RulebookError
+from tests.core.builders import NOW, SECOND, SHARE, account, ask, code, facts, line, order
 from tests.core.tables import Row, table
 
 
@@ -123,9 +123,23 @@ def test_attempt_rate(row: Row) -> None:
     reject = ask(attempt_rate.CHECK, order(strategy="dip"), of, attempts_max=3, per_s=1)
     assert code(reject) == row.expected
     assert reject is None or (reject.measured, reject.limit) == (row.number("asked") + 1, 3)
-    assert reject is None or reject.frees_at_us == NOW + SECOND
     assert ask(attempt_rate.CHECK, order(strategy="new"), of, attempts_max=3, per_s=1) is None
     assert not attempt_rate.CHECK.exits
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_attempt_rate_says_when_it_is_free(most: int) -> None:
+    """This question counts too: a microsecond before the time named the next is refused, at it, it passes."""
+    ages_us = (400_000, 300_000, 200_000, 100_000)
+    of = account(attempts={"dip": TimeLog([NOW - age_us for age_us in ages_us])})
+    params = attempt_rate.Parameters.read({"attempts_max": most, "per_s": 1}, where="the test")
+    reject = attempt_rate.check(facts(order(strategy="dip"), of), params)
+    assert reject is not None and reject.frees_at_us is not None
+    of.attempts["dip"].add(NOW)
+
+    for at_us, passes in ((reject.frees_at_us - 1, False), (reject.frees_at_us, True)):
+        asked = Facts.of(order(strategy="dip"), of, at_us)
+        assert (attempt_rate.check(asked, params) is None) is passes
 
 
 DUPLICATES = table("""
@@ -167,6 +181,18 @@ def test_anything_else_is_no_duplicate(change: dict[str, Any]) -> None:
     assert ask(duplicate_order.CHECK, order(**{"strategy": "dip", **change}), repeated(0), within_s=2) is None
     assert ask(duplicate_order.CHECK, order(strategy="dip", client_order_id="a2"), repeated(0), within_s=2) is not None
     assert SHARE.key == order().instrument
+
+
+def test_slices_of_one_order_are_no_duplicates() -> None:
+    """They are alike by nature; their ids keep each from going out twice, so a slice must have one."""
+    same = repeated(0)
+    piece = order(strategy="dip", slice_of="p-1", client_order_id="p-1.2")
+
+    assert code(ask(duplicate_order.CHECK, order(strategy="dip"), same, within_s=2)) == "DUPLICATE_ORDER"
+    assert ask(duplicate_order.CHECK, piece, same, within_s=2) is None
+    with pytest.raises(OrderInvalidError, match="client_order_id"):
+        order(strategy="dip", slice_of="p-1")
+    assert piece.contents() != piece.replaced(slice_of="").contents()
 
 
 LOGS = table("""

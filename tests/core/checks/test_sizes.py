@@ -161,7 +161,7 @@ def test_an_option_counts_by_its_premium_and_in_whole_lots() -> None:
     assert reject is not None and reject.max_quantity == 50
     assert_hint(order_value.CHECK, asked, of, 25, order_value_inr_max="7499")
     assert ask(order_value.CHECK, asked, of, order_value_inr_max="7500") is None
-    assert (order_value.CHECK.exits, order_value.CHECK.mandatory) == (False, True)
+    assert (order_value.CHECK.exits, order_value.CHECK.mandatory) == (True, True)
 
 
 REACHES = table("""

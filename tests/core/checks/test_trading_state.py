@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from riskguard.core.account import Account
@@ -202,3 +204,30 @@ def test_a_hedge_larger_than_the_naked_lots_is_refused() -> None:
 
     assert code(reject) == "REDUCE_ONLY"
     assert reject is not None and reject.max_quantity == 50
+
+
+def test_a_hedge_covers_no_short_that_outlives_it() -> None:
+    """50 naked in June and 50 in July: a June call covers 50 of them, and one unit more is refused. checks.md §5.14."""
+    later = option("3", expiry="2024-07-25")
+    of = account(
+        instrument=HEDGE, others=((SHORT, line(-50, product="MARGIN")), (later, line(-50, product="MARGIN"))),
+        quoted=quote("99", "100", "101"), causes=(halted(state=TradingState.REDUCE_ONLY),),
+    )  # fmt: skip
+    within = order_of(HEDGE, "BUY", 50, product="MARGIN")
+    assert ask(CHECK, within, of, hedge_premium_inr_max="1000000") is None
+
+    reject = ask(CHECK, within.replaced(quantity=75), of, hedge_premium_inr_max="1000000")
+    assert code(reject) == "REDUCE_ONLY" and reject is not None and reject.max_quantity == 50
+    assert ask(CHECK, order_of(later, "BUY", 100, product="INTRADAY"), of, hedge_premium_inr_max="1000000") is None
+
+
+def test_a_premium_counts_the_contracts_multiplier() -> None:
+    """25 at 100 are 2,500 rupees, and 250,000 where a unit stands for 100; unknown, it is within no premium."""
+    for multiplier, most, expected in (
+        (1, "2500", "-"), (1, "2499.99", "REDUCE_ONLY"), (100, "250000", "-"), (100, "249999.99", "REDUCE_ONLY"),
+        (None, "250000", "REDUCE_ONLY"),
+    ):  # fmt: skip
+        of = hedged()
+        of.instruments[HEDGE.key] = replace(HEDGE, multiplier=multiplier)
+        bought = order_of(HEDGE, "BUY", 25, product="MARGIN")
+        assert code(ask(CHECK, bought, of, hedge_premium_inr_max=most)) == expected
