@@ -27,7 +27,6 @@ rulebook = "benchmark"
 _LIMITS = {
     "trading-state": 'check = "trading_state"',
     "order-validity": 'check = "order_validity"',
-    "lot-size": 'check = "lot_size"',
     "data-freshness": 'check = "data_freshness"\nsnapshot_age_s_max = 80000',
     "sweep-heartbeat": 'check = "sweep_heartbeat"\nintervals_max = 40000',
     "daily-loss": 'check = "daily_loss"\ndaily_loss_inr_max = "5000"\nwarn_at_pct = [50]\nreduce_only_at_pct = 80\n'
@@ -35,6 +34,7 @@ _LIMITS = {
     "order-value": 'check = "order_value"\norder_value_inr_max = "100000"',
     "net-position": 'check = "net_position"\nposition_max = "10000000"\nunit = "units"',
     "unconfirmed-in-flight": 'check = "unconfirmed_in_flight"\nanswer_s_max = 5',
+    "repeated-execution": 'check = "repeated_execution"\ntrip_at_fills = 1000000\ntrip_at_refusals = 1000000\nper_s = 60',
     "order-rate": 'check = "order_rate"\nwindows = [{ messages_max = 1000000, reserve = 3, per_s = 1 }, '
     "{ messages_max = 1000000, reserve = 3, per_s = 60 }]",
 }

@@ -27,19 +27,34 @@ SNAPSHOT_FRESH_US = 120_000_000
 
 
 def apply_rulebook(
-    store: Store, text: str, *, account: str, by: str, reason: str = "", clock: Clock | None = None
-) -> tuple[Change, ...]:
+    store: Store, text: str, *, account: str, by: str, reason: str = "", approver: str = "", origin: str = "",
+    clock: Clock | None = None,
+) -> tuple[Change, ...]:  # fmt: skip
     """
-    Apply a rulebook to *account* in one transaction, journaled with its digest; returns what changed.
+    Apply a rulebook to *account* in one transaction, journaled with its digest and what stands afterwards.
 
-    Raises RulebookError (nothing is applied), UnknownAccountError.
+    Returns what changes. A loosening while the session runs waits for the next one (`Change.from_date`), unless
+    *approver* names a second person, whom the caller has made sure of. *origin* is the file, for `riskguard doctor`.
+
+    Raises RulebookError (nothing is applied), ReleaseRefusedError (the approver is who applies),
+    UnknownAccountError.
     """
+    if approver and _same_person(approver, by):
+        raise ReleaseRefusedError(
+            f"`{approver}` cannot approve what `{by}` applies: a second approver is another person"
+        )
     book = parse(text, account=account, author=by)
     now_us = (clock or SystemClock()).now_us()
     with store.session(durable=True, wait_s=WAIT_S) as session:
         session.read_heads(account)
         action_id = controls.open_action(session, account, "APPLY", by, reason, now_us)
-        return rulebooks.write(session, account, book, by, reason, now_us, action_id)
+        return rulebooks.write(
+            session, account, book, by, reason, now_us, action_id, approver=approver.strip(), origin=origin
+        )
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ PACKAGE = ROOT / "riskguard"
 
 CORE_MAY_IMPORT = {
     "__future__", "bisect", "collections", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
-    "functools", "hashlib", "itertools", "json", "re", "tomllib", "typing", "pydantic", "riskguard.core", "riskguard.errors",
+    "functools", "hashlib", "itertools", "json", "operator", "re", "tomllib", "types",
+    "typing", "pydantic", "riskguard.core", "riskguard.errors",
 }  # fmt: skip
 """Modules that compute. Whoever adds one says here that it reads no file, clock, socket or environment."""
 

@@ -133,7 +133,9 @@ def _reached(
     made.findings.append(found)
     if not limit.only_watches(now_us):
         kill = limit.on_breach == "kill"
-        state = TradingState.REDUCE_ONLY if limit.on_breach in ("warn", "reject", "reduce_only") else TradingState.HALTED
+        state = (
+            TradingState.REDUCE_ONLY if limit.on_breach in ("warn", "reject", "reduce_only") else TradingState.HALTED
+        )
         made.actions.append(Action(state, limit, found, kill))
     return replace(watch, tripped=True)
 

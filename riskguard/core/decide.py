@@ -141,7 +141,9 @@ def decide(
     """
     facts = Facts.of(order, account, now_us, emergency_by, modifying, lowering)
     instrument = facts.instrument
-    underlying = "" if instrument is None else instrument.underlying or instrument.symbol  # see `exposure.underlying_of`
+    underlying = (
+        "" if instrument is None else instrument.underlying or instrument.symbol
+    )  # see `exposure.underlying_of`
     return judge(facts, account.limits.plan(order, underlying))
 
 
@@ -204,7 +206,8 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
                 hint="write them with `riskguard limits apply`, or `riskguard init` for the defaults",
             )
         )
-    enforced.sort(key=lambda reject: PRECEDENCE[reject.code])
+    if len(enforced) > 1:
+        enforced.sort(key=lambda reject: PRECEDENCE[reject.code])
     decision = Decision(
         facts.order,
         tuple(enforced),

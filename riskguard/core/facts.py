@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from riskguard.core import exposure
@@ -497,13 +496,13 @@ class Facts:
         instrument = self.instrument
         self._account = None
         return {
-            **dict(zip(_KEPT, _kept_of(self), strict=True)),
+            **{name: getattr(self, name) for name in _KEPT},
             "direction": self.direction.value,
             "cancel_first": list(self.cancel_first),
             "state": int(self.state),
             "quote": None if self.quote is None else list(self.quote),
             "evidence": None if self.order.quote is None else list(self.order.quote),
-            "instrument": None if instrument is None else list(_instrument_of(instrument)),
+            "instrument": None if instrument is None else [getattr(instrument, name) for name in _INSTRUMENT],
             "memo": self.memo,
         }
 
@@ -533,7 +532,7 @@ def _coverable(instrument: Instrument, account: Account) -> int:
     return naked_short_units(*book) - naked_short_units(*book, instrument.key, QUANTITY_MAX)
 
 
-_kept_of, _instrument_of = attrgetter(*_KEPT), attrgetter(*Instrument.__dataclass_fields__)
+_INSTRUMENT = tuple(Instrument.__dataclass_fields__)
 
 
 def leg_of(order: Order) -> tuple[object, ...]:

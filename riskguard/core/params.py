@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
-from types import FunctionType
 from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
@@ -137,7 +136,7 @@ def _twin_of(kind: type[Params]) -> type[_Twin]:
         for base in reversed(kind.__mro__)
         if issubclass(base, Params) and base is not Params
         for name, found in vars(base).items()
-        if isinstance(found, FunctionType) and not name.startswith("_")
+        if callable(found) and not name.startswith("_")
     }
     return type(kind.__name__, (_Twin,), {"__slots__": tuple(kind.model_fields), **methods})
 

@@ -9,8 +9,8 @@ way of orders.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from riskguard.core.facts import Facts
 from riskguard.core.limits import Limit
@@ -100,7 +100,9 @@ def part_of(check: str, params: Params, part_e2: int) -> Params:
     """
     if check == "order_rate":
         windows = [
-            window.model_copy(update={"messages_max": window.reserve + _cut(window.messages_max - window.reserve, part_e2)})
+            window.model_copy(
+                update={"messages_max": window.reserve + _cut(window.messages_max - window.reserve, part_e2)}
+            )
             for window in params.windows  # type: ignore[attr-defined]
         ]
         return params.model_copy(update={"windows": windows})
@@ -115,39 +117,55 @@ def _cut(value: int, part_e2: int) -> int:
     return value * part_e2 // WHOLE
 
 
-def used(facts: Facts, limit: Limit) -> Used | None:
-    """
-    Return how much of *limit* the approved order of *facts* used; None when nothing of it, or nobody can say.
+class Gauge:
+    """Measures one limit; keeps its parts, because making one costs more than asking it."""
 
-    The facts must be those of a record read as `Recalled`. What the record does not hold cannot be said.
-    """
-    check = limit.check.name
-    if check not in CEILINGS and check not in BY_HAND:
-        return None
-    run = limit.check.question(limit.scope, limit.params)
-    try:
-        none = run(facts, part_of(check, limit.params, 0))
-        if none is None or none.measured_raw is None or run(facts, limit.params) is not None:
+    __slots__ = ("_parts", "_run", "limit")
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._run = limit.check.question(limit.scope, limit.params)
+        self._parts: dict[int, Params] = {WHOLE: limit.params}
+
+    def _ask(self, facts: Facts, part_e2: int) -> Reject | None:
+        params = self._parts.get(part_e2)
+        if params is None:
+            params = self._parts[part_e2] = part_of(self.limit.check.name, self.limit.params, part_e2)
+        return self._run(facts, params)
+
+    def used(self, facts: Facts, known_e2: int = 0) -> Used | None:
+        """
+        Return how much of the limit the approved order of *facts* used; None when nothing of it, or nobody can say.
+
+        What is at most *known_e2* is no news and returned as no more than that: as `NEAR_PCT` or less, or as
+        *known_e2*, without the search. The facts must be those of a record read as `Recalled`.
+        """
+        try:
+            none = self._ask(facts, 0)
+            if none is None or none.measured_raw is None or self._ask(facts, WHOLE) is not None:
+                return None
+            for part_e2 in sorted({min(known_e2, NEAR_PCT * 100), known_e2} - {0}):
+                if self._ask(facts, part_e2) is None:
+                    return Used(part_e2, "")
+            return Used(self._least(facts, known_e2), f"{none.measured} {none.unit}".strip())
+        except Exception:  # a check that cannot be asked says nothing, and nobody waits for the answer
             return None
-        return Used(_least(run, facts, check, limit.params), _words(none))
-    except Exception:  # a check that cannot be asked says nothing, and nobody waits for the answer
-        return None
+
+    def _least(self, facts: Facts, refused: int) -> int:
+        """Return the smallest part of the limit that passes: what is refused with less passes with more."""
+        passes = WHOLE
+        while passes - refused > 1:
+            middle = (refused + passes) // 2
+            if self._ask(facts, middle) is None:
+                passes = middle
+            else:
+                refused = middle
+        return passes
 
 
-def _least(run: Callable[[Facts, Any], Reject | None], facts: Facts, check: str, params: Params) -> int:
-    """Return the smallest part of the limit that passes: what is refused with less passes with more."""
-    refused, passes = 0, WHOLE
-    while passes - refused > 1:
-        middle = (refused + passes) // 2
-        if run(facts, part_of(check, params, middle)) is None:
-            passes = middle
-        else:
-            refused = middle
-    return passes
-
-
-def _words(reject: Reject) -> str:
-    return f"{reject.measured} {reject.unit}".strip()
+def gauges(limits: Iterable[Limit]) -> tuple[Gauge, ...]:
+    """Return a gauge for each limit that has a ceiling."""
+    return tuple(Gauge(limit) for limit in limits if limit.check.name in CEILINGS or limit.check.name in BY_HAND)
 
 
 def tier_of(part_e2: int) -> int:

@@ -12,9 +12,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +23,8 @@ from riskguard.core.calendar import Calendar
 from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
+from riskguard.services import limit_health
+from riskguard.services.finding import Finding, Severity
 from riskguard.store import halt, loader, market
 from riskguard.store.session import ACCOUNTS, Store
 from riskguard.store.sqlite import has_wal_reset_bug
@@ -42,24 +42,6 @@ MASTER_AGE_DAYS_MAX: Final = 7
 HEARTBEAT_INTERVALS: Final = 3
 LISTED_MAX: Final = 5
 DAY_US: Final = 86_400_000_000
-
-
-class Severity(StrEnum):
-    """How bad: an ERROR is what makes the command end with 1."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing somebody should know; `way_out` says what to do, "" when there is nothing to do."""
-
-    severity: Severity
-    subject: str
-    what: str
-    way_out: str = ""
 
 
 def examine(open_store: Callable[[], Store], now_us: int) -> list[Finding]:
@@ -332,6 +314,8 @@ def heartbeat(store: Store, now_us: int) -> Iterator[Finding]:
 
 Look = Callable[[Store, int], Iterable[Finding]]
 
+__all__ = ["FINDINGS", "Finding", "Severity", "examine"]
+
 FINDINGS: Final[tuple[Look, ...]] = (
     market_tables,
     calendar,
@@ -341,5 +325,6 @@ FINDINGS: Final[tuple[Look, ...]] = (
     permissions,
     halt_directories,
     heartbeat,
+    *limit_health.FINDINGS,
 )
 """Every look, in the order of a report among findings alike in severity."""

@@ -2,9 +2,10 @@
 Importing an instrument master, and saying what the checks will use of it.
 
 The file is read whole before the table is touched: a master that is none, is cut off or is mostly broken changes
-nothing. It is then written in short transactions, so that checks go on meanwhile; an import that is interrupted is
-simply run again. Rows the new master does not have are kept, because positions and the journal may name them; what
-tells them is an older `updated_at`.
+nothing. Its rows wait in a temporary table of a connection of the import's own, and go from there into the table in
+short transactions, so that checks go on meanwhile; an import that is interrupted is simply run again. Rows the new
+master does not have are kept, because positions and the journal may name them; what tells them is an older
+`updated_at`.
 """
 
 from __future__ import annotations
@@ -17,23 +18,24 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, BinaryIO, Final, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from riskguard.core.instrument import Instrument, default_multiplier
 from riskguard.core.market import MarketTables
 from riskguard.core.money import rupees, to_text
 from riskguard.core.pricing import OPTION_PROTECTION_PCT, PROTECTION_PCT
 from riskguard.core.terms import Segment
-from riskguard.errors import InstrumentsInvalidError, SettingsError, shown
+from riskguard.errors import InstrumentsInvalidError, SettingsError, StoreUnavailableError, shown
 from riskguard.services.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
 from riskguard.store import loader
 from riskguard.store.market import market_tables
-from riskguard.store.session import Store
+from riskguard.store.session import Session, Store
 from riskguard.store.statements import Prepared, param, prepare
 from riskguard.store.tables.instruments import instruments
 
@@ -46,63 +48,117 @@ SKIPPED_MAX_PCT: Final = 5
 HOLD_S: Final = 0.015
 """How long one transaction of an import aims to hold the write lock: a check waits 50 ms for it at most."""
 TURN_S: Final = 0.002
-CHUNK_MIN, CHUNK_MAX = 16, 2_000
+CHUNK_MIN, CHUNK_FIRST, CHUNK_MAX = 16, 64, 1_000
+"""Rows of one transaction. The most is what a calm machine writes in about `HOLD_S` when every row is new."""
 TIDY_CHUNKS: Final = 16
 
 SHRINK_ROWS_MIN: Final = 100
 """A segment of fewer contracts is a starter's or a test's: a smaller one is no sign of a cut file."""
 
 _i = instruments.c
-_NAMES: Final = (*COLUMNS, "band_date", "updated_at")
+_STAGED: Final = "temp.staged"
+_new = sa.table("staged", sa.column("place"), *(sa.column(name) for name in COLUMNS), schema="temp").alias("new")
+_n = _new.c
+_part = sa.and_(_n.place > param("after"), _n.place <= param("upto"))
+_band_day = sa.case((sa.or_(_n.lower_band.is_not(None), _n.upper_band.is_not(None)), param("day")))
+
 _KEY: Final = ("security_id", "exchange_segment")
 _INDEXED: Final = ("symbol", "trading_symbol", "instrument_type", "expiry_date")
 _INDEXED_OR_UNSAID: Final = ("underlying_security_id", "isin")
 _UNSAID: Final = ("meta", "freeze_quantity", "series")
 _BANDS: Final = ("lower_band", "upper_band", "band_date")
+_PLAIN: Final = ("name", "strike_price", "option_type", "lot_size", "tick_size", "underlying_symbol")
+_COLUMNS: Final = (*COLUMNS, "band_date", "updated_at")
+_rowid: sa.ColumnClause[int] = sa.literal_column("instruments.rowid", sa.Integer)
 
 
-def _upsert() -> Prepared:
+def _is_or_unsaid(name: str, new: Any) -> sa.ColumnElement[bool]:
+    return sa.or_(new[name].is_(None), _i[name] == new[name])
+
+
+def _indexed_alike(new: Any) -> sa.ColumnElement[bool]:
+    """The row that stands says the same as *new* in every column an index hangs on."""
+    return sa.and_(
+        *(_i[name].is_not_distinct_from(new[name]) for name in _INDEXED),
+        *(_is_or_unsaid(name, new) for name in _INDEXED_OR_UNSAID),
+    )
+
+
+_of_key = sa.and_(*(_i[name] == _n[name] for name in _KEY))
+_unchanged = sa.and_(
+    _of_key,
+    _indexed_alike(_n),
+    *(_i[name].is_not_distinct_from(_n[name]) for name in _PLAIN),
+    *(_is_or_unsaid(name, _n) for name in _UNSAID),
+    sa.or_(
+        _band_day.is_(None),
+        sa.and_(
+            _i.lower_band.is_not_distinct_from(_n.lower_band),
+            _i.upper_band.is_not_distinct_from(_n.upper_band),
+            _i.band_date == _band_day,
+        ),
+    ),
+)
+"""The row that stands says what the staged one says, and only `updated_at` is to move."""
+
+# No join and no range below: rows that stand are looked up one by one, by a whole key. A join can be turned round and
+# a range be scanned, and would be, once somebody ran ANALYZE while the table was small: each part would read a whole
+# market under the write lock.
+UNCHANGED = prepare(sa.select(sa.select(_rowid).where(_unchanged).scalar_subquery()).where(_part))
+SEEN = prepare(sa.update(instruments).where(_rowid == param("row")).values(updated_at=param("stamp")))
+
+
+def _put_part(which: sa.ColumnElement[bool]) -> Insert:
     """
-    INSERT a row, or bring the one that stands up to date; `multiplier` is nobody's but the user's.
+    INSERT those staged rows of a part, all of them in one statement.
+
+    A trigger hangs on the table, so SQLite copies every page a statement is about to change, to be able to undo it:
+    with a statement for each row that was most of an import.
+    """
+    rows = sa.select(*(_n[name] for name in COLUMNS), _band_day, param("stamp")).where(_part, which)
+    return insert(instruments).from_select(_COLUMNS, rows)
+
+
+def _put() -> Prepared:
+    """
+    INSERT what is new, and bring up to date what stands with the same indexed columns.
+
+    Six indexes hang on the table. An UPDATE that names one of their columns writes them all anew; this one names none.
+    """
+    put = _put_part(~sa.exists().where(_unchanged))
+    new = put.excluded
+    values: dict[str, Any] = {name: new[name] for name in (*_PLAIN, "updated_at")}
+    for name in _UNSAID:
+        values[name] = sa.func.coalesce(new[name], _i[name])
+    for name in _BANDS:  # together: yesterday's lower limit is no limit beside today's upper one
+        values[name] = sa.case((new.band_date.is_(None), _i[name]), else_=new[name])
+    return prepare(put.on_conflict_do_update(index_elements=list(_KEY), set_=values, where=_indexed_alike(new)))
+
+
+def _restate() -> Prepared:
+    """
+    Bring up to date what `PUT` left: rows whose indexed columns change. `multiplier` is nobody's but the user's.
 
     What this layout does not say is kept, as long as the row is still of the same contract: brokers give an
     expired contract's number to a new one.
     """
-    put = insert(instruments).values({name: param(name) for name in _NAMES})
+    put = _put_part(~sa.exists().where(_of_key, _indexed_alike(_n)))
     new = put.excluded
     same = sa.and_(
         _i.trading_symbol.is_not_distinct_from(new.trading_symbol),
         _i.expiry_date.is_not_distinct_from(new.expiry_date),
     )
-    values: dict[str, Any] = {name: new[name] for name in _NAMES if name not in _KEY}
+    values: dict[str, Any] = {name: new[name] for name in _COLUMNS if name not in _KEY}
     for name in (*_INDEXED_OR_UNSAID, *_UNSAID):
         values[name] = sa.case((same, sa.func.coalesce(new[name], _i[name])), else_=new[name])
-    for name in _BANDS:  # together: yesterday's lower limit is no limit beside today's upper one
+    for name in _BANDS:
         values[name] = sa.case((sa.and_(same, new.band_date.is_(None)), _i[name]), else_=new[name])
     values["multiplier"] = sa.case((same, _i.multiplier), else_=None)
     return prepare(put.on_conflict_do_update(index_elements=list(_KEY), set_=values))
 
 
-def _touch() -> Prepared:
-    """
-    UPDATE a row whose indexed columns say the same as the master: most rows, every day.
-
-    Six indexes hang on the table, and an upsert writes them all anew: this takes a third of its time.
-    """
-    new: dict[str, sa.BindParameter[Any]] = {name: param(f"new_{name}") for name in _NAMES}
-    values: dict[str, Any] = {name: new[name] for name in _NAMES if name not in (*_KEY, *_INDEXED, *_INDEXED_OR_UNSAID)}
-    for name in _UNSAID:
-        values[name] = sa.func.coalesce(new[name], _i[name])
-    for name in _BANDS:
-        values[name] = sa.case((new["band_date"].is_(None), _i[name]), else_=new[name])
-    alike = [_i[name].is_not_distinct_from(new[name]) for name in (*_KEY, *_INDEXED)]
-    alike += [sa.or_(new[name].is_(None), _i[name] == new[name]) for name in _INDEXED_OR_UNSAID]
-    return prepare(sa.update(instruments).where(*alike).values(values))
-
-
-UPSERT = _upsert()
-TOUCH = _touch()
-_NEW_NAMES: Final = tuple(f"new_{name}" for name in _NAMES)
+PUT = _put()
+RESTATE = _restate()
 LIVE = prepare(
     sa.select(_i.exchange_segment, sa.func.count())
     .where(sa.or_(_i.expiry_date.is_(None), _i.expiry_date >= param("today")))
@@ -168,8 +224,8 @@ def import_master(
 
     Raises:
         InstrumentsInvalidError: No master, cut off inside the archive, or without a row. Nothing was changed.
-        SettingsError: A segment nobody knows. StoreBusyError: The lock was not to be had; what was written
-        before stands, and running the import again completes it.
+        SettingsError: A segment nobody knows. StoreUnavailableError: No room for temporary files, the lock was not
+        to be had, or the file was replaced; what was written before stands, and running the import again completes it.
     """
     unknown = sorted(segments - {each.value for each in Segment})
     if unknown:
@@ -178,27 +234,23 @@ def import_master(
     began = time.monotonic()
     done = Imported(dry_run=dry_run)
     today = loader.session_date(now_us)
-    with contextlib.closing(_stage()) as stage:
+    with _staging(store) as (own, stage):
         _fill(stage, source, size, segments, done, on_problem, on_progress)
         _settle_doubles(stage, done, on_problem)
-        counted = stage.execute("SELECT exchange_segment, count(*) FROM staged GROUP BY 1 ORDER BY 1")
+        counted = stage.execute(f"SELECT exchange_segment, count(*) FROM {_STAGED} GROUP BY 1 ORDER BY 1")  # noqa: S608
         done.by_segment = dict(counted.fetchall())
         done.rows = sum(done.by_segment.values())
         if not done.rows and not done.skipped:
             raise InstrumentsInvalidError(f"the master holds no row{' of these segments' if segments else ''}")
-        with store.session(durable=False, wait_s=WAIT_S) as session:
-            live: dict[str, int] = {row[0]: row[1] for row in session.rows(LIVE, today=today)}
-            before = session.rows(COUNT)[0][0]
-            store.roll_back(session)
-        done.refused = _refusal(done, live, skipped_max_pct, accept_smaller)
+        done.refused = _refusal(done, dict(_looked_up(stage, LIVE, today=today)), skipped_max_pct, accept_smaller)
         if not done.refused and not dry_run:
-            _write(store, stage, done, now_us, day or today, on_progress)
-            with store.session(durable=False, wait_s=WAIT_S) as session:
-                done.added = session.rows(COUNT)[0][0] - before
-                aged = {row[0]: row[1] for row in session.rows(AGED, today=today, since=now_us // 1_000_000)}
-                store.roll_back(session)
+            ((before,),) = _looked_up(stage, COUNT)
+            _write(own, stage, done, now_us, day or today, on_progress)
+            ((after,),) = _looked_up(stage, COUNT)
+            done.added = after - before
             done.updated = done.rows - done.added
-            done.not_in_master = {name: count for name, count in aged.items() if name in done.by_segment}
+            aged = _looked_up(stage, AGED, today=today, since=now_us // 1_000_000)
+            done.not_in_master = {name: count for name, count in aged if name in done.by_segment}
     done.seconds = time.monotonic() - began
     return done
 
@@ -223,12 +275,32 @@ def _refusal(done: Imported, live: dict[str, int], skipped_max_pct: int, accept_
 # -- reading ------------------------------------------------------------------------------------------------
 
 
-def _stage() -> sqlite3.Connection:
-    """Open a private database that lives as long as its connection, on disk where it grows: memory stays bounded."""
-    stage = sqlite3.connect("", isolation_level=None)
-    stage.execute("PRAGMA journal_mode = OFF")
-    stage.execute(f"CREATE TABLE staged (line INTEGER PRIMARY KEY, {', '.join(COLUMNS)})")
-    return stage
+@contextmanager
+def _staging(store: Store) -> Iterator[tuple[Store, sqlite3.Connection]]:
+    """
+    Open the database a second time, with an empty temporary table beside it for what the master says.
+
+    Nobody else sees that table, no lock of the database is held while it is filled, it lies on disk where it grows,
+    and it is gone with the connection, however this process ends.
+    """
+    with contextlib.closing(Store(store.url)) as own:
+        with own.session(durable=False, wait_s=WAIT_S) as session:
+            stage = session.connection
+            own.roll_back(session)
+        try:
+            stage.execute("PRAGMA temp_store = FILE")
+            stage.execute(f"CREATE TABLE {_STAGED} (place INTEGER PRIMARY KEY, line, {', '.join(COLUMNS)})")
+            yield own, stage
+        except sqlite3.Error as e:
+            raise StoreUnavailableError(
+                f"the master cannot be laid out beside the database: {e}; give temporary files room, or set `SQLITE_TMPDIR`"
+            ) from None
+
+
+def _looked_up(stage: sqlite3.Connection, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+    """Read without the write lock: counting a whole market takes longer than a check waits."""
+    sql, constants = statement.compiled()
+    return stage.execute(sql, {**constants, **values}).fetchall()
 
 
 def _fill(
@@ -236,7 +308,7 @@ def _fill(
     on_problem: Callable[[Problem], None], on_progress: OnProgress,
 ) -> None:  # fmt: skip
     """Read every line into the stage; problems are told as they come."""
-    put = f"INSERT INTO staged VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608 - our own column names
+    put = f"INSERT INTO {_STAGED} VALUES (NULL, {', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608 - our own names
     lines = _Lines(source)
     layout = Layout.of(lines.header())
     done.layout = layout.name
@@ -332,59 +404,72 @@ class _Counted(io.RawIOBase):
 
 def _settle_doubles(stage: sqlite3.Connection, done: Imported, on_problem: Callable[[Problem], None]) -> None:
     """Of rows that say the same keep the first; of rows that contradict each other keep none."""
-    stage.execute("CREATE INDEX by_key ON staged (security_id, exchange_segment)")
+    stage.execute("CREATE INDEX temp.by_key ON staged (security_id, exchange_segment)")
     doubled = stage.execute(
-        "SELECT security_id, exchange_segment FROM staged GROUP BY 1, 2 HAVING count(*) > 1"
+        f"SELECT security_id, exchange_segment FROM {_STAGED} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608
     ).fetchall()
+    said = f"SELECT place, line, {', '.join(COLUMNS)} FROM {_STAGED} "  # noqa: S608
     for key in doubled:
-        rows = stage.execute("SELECT * FROM staged WHERE security_id = ? AND exchange_segment = ? ORDER BY line", key)
+        rows = stage.execute(f"{said} WHERE security_id = ? AND exchange_segment = ? ORDER BY place", key)
         first, *others = rows.fetchall()
-        alike = [row for row in others if row[1:] == first[1:]]
+        alike = [row for row in others if row[2:] == first[2:]]
         dropped = alike
         if len(alike) < len(others):
             dropped = [first, *others]
-            at = ", ".join(str(row[0]) for row in dropped[:5])
+            at = ", ".join(str(row[1]) for row in dropped[:5])
             for row in dropped:
-                on_problem(Problem(row[0], "security id", f"{key[1]}:{key[0]}", f"lines {at} contradict each other"))
+                on_problem(Problem(row[1], "security id", f"{key[1]}:{key[0]}", f"lines {at} contradict each other"))
             done.skipped += len(dropped)
         else:
             done.duplicates += len(alike)
-        stage.executemany("DELETE FROM staged WHERE line = ?", [(row[0],) for row in dropped])
+        stage.executemany(f"DELETE FROM {_STAGED} WHERE place = ?", [(row[0],) for row in dropped])  # noqa: S608
 
 
 # -- writing ------------------------------------------------------------------------------------------------
 
 
 def _write(
-    store: Store, stage: sqlite3.Connection, done: Imported, now_us: int, day: str, on_progress: OnProgress
+    own: Store, stage: sqlite3.Connection, done: Imported, now_us: int, day: str, on_progress: OnProgress
 ) -> None:
-    """Write the staged rows in key order, each transaction sized by how long the last one held the lock."""
-    rows = stage.execute(f"SELECT {', '.join(COLUMNS)} FROM staged ORDER BY security_id, exchange_segment")  # noqa: S608
-    stamp = now_us // 1_000_000
-    size, written = 64, 0
-    upper_at, lower_at = COLUMNS.index("upper_band"), COLUMNS.index("lower_band")
-    while chunk := rows.fetchmany(size):
-        prepared = []
-        for row in chunk:
-            banded = row[upper_at] is not None or row[lower_at] is not None
-            prepared.append((*row, day if banded else None, stamp))
-        with store.session(durable=False, wait_s=WAIT_S) as session:
+    """Write the staged rows in the master's order, each transaction sized by how long the last one held the lock."""
+    given = {"stamp": now_us // 1_000_000, "day": day}
+    (last,) = stage.execute(f"SELECT coalesce(max(place), 0) FROM {_STAGED}").fetchone()  # noqa: S608
+    place, size, written = 0, CHUNK_FIRST, 0
+    while place < last:
+        part = {**given, "after": place, "upto": place + size}
+        with own.session(durable=False, wait_s=WAIT_S) as session:
+            if session.connection is not stage:
+                raise StoreUnavailableError(f"`{own.path}` was replaced meanwhile: run the import again")
             began = time.monotonic()
-            for values in prepared:
-                if not session.run(TOUCH, **dict(zip(_NEW_NAMES, values, strict=True))).rowcount:
-                    session.run(UPSERT, **dict(zip(_NAMES, values, strict=True)))
-            store.commit(session)
+            found = _confirm(session, part)
+            for statement in (PUT, RESTATE):
+                if found < size:
+                    found += session.run(statement, **part).rowcount
+            own.commit(session)
             held_s = time.monotonic() - began
+        written += found
         done.transactions += 1
         done.held_ms_max = max(done.held_ms_max, held_s * 1000)
-        written += len(chunk)
         on_progress("written", written, done.rows)
         # Whoever waits gets a turn: SQLite's lock has no queue, and we would take it again before they wake.
         time.sleep(min(held_s, TURN_S))
-        size = min(CHUNK_MAX, max(CHUNK_MIN, round(len(chunk) * HOLD_S / max(held_s, 1e-4))))
+        place += size
+        # No more than twice as many: what comes next may be all new, and costs more than what stood already.
+        size = min(CHUNK_MAX, 2 * size, max(CHUNK_MIN, round(size * HOLD_S / max(held_s, 1e-4))))
         if done.transactions % TIDY_CHUNKS == 0:
-            store.tidy()
-    store.tidy()
+            own.tidy()
+    own.tidy()
+
+
+def _confirm(session: Session, part: dict[str, Any]) -> int:
+    """
+    Move `updated_at` of rows that stand as the master says them, and return how many: most of them, every day.
+
+    It says which rows the newest master still has.
+    """
+    rowids = [rowid for (rowid,) in session.rows(UNCHANGED, **part) if rowid is not None]
+    session.connection.executemany(SEEN.sql, [{"row": rowid, "stamp": part["stamp"]} for rowid in rowids])
+    return len(rowids)
 
 
 # -- showing ------------------------------------------------------------------------------------------------

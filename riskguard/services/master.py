@@ -49,6 +49,12 @@ COMPACT_MORE: Final = {
     "display": "SEM_CUSTOM_SYMBOL", "series": "SEM_SERIES", "long_name": "SM_SYMBOL_NAME", "expiry_flag": "SEM_EXPIRY_FLAG",
 }  # fmt: skip
 LAYOUTS: Final = {"detailed": (DETAILED, DETAILED_MORE), "compact": (COMPACT, COMPACT_MORE)}
+_TAKEN: Final = (
+    "exchange", "segment", "security_id", "kind", "symbol", "display", "lot", "tick", "expiry", "strike", "option",
+    "underlying", "underlying_id", "isin", "series", "upper", "lower", "freeze", "expiry_flag", "asm_gsm", "buy_sell", "long_name",
+)  # fmt: skip
+"""What is taken of a line, in the order the reader names it."""
+SIDES: Final = frozenset({"CE", "PE"})
 
 NOTHING: Final = frozenset({"", "NA", "N/A", "XX", "NULL", "NONE"})
 NO_DATE: Final = "0001-01-01"
@@ -135,7 +141,7 @@ class Layout:
             InstrumentsInvalidError: No layout has these columns; the message names the first that is missing.
         """
         try:
-            cells = [cell.strip() for cell in _cells(header.removeprefix("\ufeff"))]
+            cells = [cell.strip() for cell in _cells(header.removeprefix("\ufeff").rstrip("\r\n"))]
         except _Wrong as e:
             raise InstrumentsInvalidError(f"this is no scrip master: the first line has {e.reason}") from None
         for name, (needed, more) in LAYOUTS.items():
@@ -171,51 +177,55 @@ def entries(lines: Iterable[tuple[int, str]], layout: Layout) -> Iterator[Entry 
 
 
 def _cells(line: str) -> list[str]:
+    """Cut a line without its end into cells. Raises `_Wrong` when a quote in it does not close."""
     if '"' not in line:
-        return line.rstrip("\r\n").split(",")
+        return line.split(",")
     try:
-        return next(csv.reader([line.rstrip("\r\n")], strict=True))
+        return next(csv.reader([line], strict=True))
     except (csv.Error, StopIteration):
         raise _Wrong("", line.strip(), "a quote that does not close") from None
 
 
 def _reader(layout: Layout) -> Callable[[str], Entry | str]:
-    """Return the function that reads one line of this layout; it raises `_Wrong`, or says what lies elsewhere."""
+    """
+    Return the function that reads one line of this layout; it raises `_Wrong`, or says what lies elsewhere.
+
+    It runs once per line of a whole market. So it takes cells by place, without a dictionary per line, and asks
+    what few distinct values say (lots, ticks, days, kinds) of functions that remember their answers.
+    """
     at, columns, width = layout.places, layout.columns, layout.width
     has_freeze, has_bands = at.get("freeze", -1) >= 0, min(at.get("upper", -1), at.get("lower", -1)) >= 0
-    names = [key for key, place in at.items() if place >= 0]
-    taken = itemgetter(*(at[key] for key in names))
+    has_flags = at.get("asm_gsm", -1) >= 0
+    taken = itemgetter(*(at.get(key, -1) for key in _TAKEN))
 
     def wrong(key: str, cell: str, reason: str) -> _Wrong:
         return _Wrong(columns[key], cell, reason)
 
     def read(line: str) -> Entry | str:
+        line = line.rstrip("\r\n")
         cells = _cells(line)
         if len(cells) != width:
             raise _Wrong("", line.strip(), f"{len(cells)} cells, the header has {width}")
-        if _NO_TEXT.search(line):
+        if not line.isprintable() and _NO_TEXT.search(line):
             raise _Wrong("", ascii(line.strip()), "holds bytes that are no text")
-        row = dict(zip(names, map(str.strip, taken(cells)), strict=True))
-        pair = (row["exchange"], row["segment"])
-        segment = SEGMENTS.get(pair)
+        cells.append("")  # what a column that is not there says: its place is -1
+        (
+            exchange, letter, security, kind, symbol, display, lot_text, tick_text, expiry_text, strike_text, option_text,
+            underlying, underlying_id, isin, series, upper, lower, freeze_text, expiry_flag, asm_gsm, buy_sell, long_name,
+        ) = map(str.strip, taken(cells))  # fmt: skip
+        segment = SEGMENTS.get((exchange, letter))
         if segment is None:
-            if pair[0] in EXCHANGES and pair[1] in LETTERS:
-                return f"{pair[0]} {pair[1]}"
-            key = "segment" if pair[0] in EXCHANGES else "exchange"
-            raise wrong(key, row[key], "no exchange and segment we know")
-        security = row["security_id"]
+            if exchange not in EXCHANGES:
+                raise wrong("exchange", exchange, "no exchange and segment we know")
+            if letter not in LETTERS:
+                raise wrong("segment", letter, "no exchange and segment we know")
+            return f"{exchange} {letter}"
         if not _ID.fullmatch(security):
             reason = "a spreadsheet has been here" if security[:1].isdigit() and not security.isdigit() else "is no id"
             raise wrong("security_id", security, f"wants digits: {reason}")
-        kind = row["kind"]
-        if not _WORD.fullmatch(kind):
-            raise wrong("kind", kind, "is no kind of instrument")
-        option, future = kind.startswith("OPT"), kind.startswith("FUT")
-        letter = pair[1]
-        if (kind == "INDEX") is not (letter == "I") or (option or future) is not (letter in "DCM"):
-            raise wrong("kind", kind, f"does not trade in segment `{letter}`")
-        symbol, display = row["symbol"], row.get("display", "")
-        underlying = row.get("underlying", "")
+        nature = _nature(kind, letter)
+        if isinstance(nature, str):
+            raise wrong("kind", kind, nature)
         own = underlying if letter == "E" and underlying not in NOTHING else symbol
         if symbol in NOTHING and own in NOTHING:
             raise wrong("symbol", symbol, "has no name")
@@ -224,68 +234,85 @@ def _reader(layout: Layout) -> Callable[[str], Entry | str]:
 
         expiry = ""
         strike_e4: int | None = None
-        kept_option: str | None = None
-        if option or future:
-            expiry = _date(row["expiry"])
+        option: str | None = None
+        if nature.contract:
+            expiry = _date(expiry_text)
             if expiry == "?":
-                raise wrong("expiry", row["expiry"], "wants YYYY-MM-DD: which day and month is meant is not guessed")
+                raise wrong("expiry", expiry_text, "wants YYYY-MM-DD: which day and month is meant is not guessed")
             if not expiry:
-                raise wrong("expiry", row["expiry"], "a contract without an expiry")
+                raise wrong("expiry", expiry_text, "a contract without an expiry")
             own, underlying = _contract(symbol, display, underlying)
             if not underlying:
                 raise wrong("symbol", symbol, "a contract that does not say what it hangs on")
-            if option:
-                kept_option = row["option"]
-                if kept_option not in ("CE", "PE"):
-                    raise wrong("option", row["option"], "an option is CE or PE")
-                strike_e4 = _money(row["strike"])
+            if nature.option:
+                if option_text not in SIDES:
+                    raise wrong("option", option_text, "an option is CE or PE")
+                option = option_text
+                strike_e4 = _money(strike_text)
                 if strike_e4 is None or strike_e4 <= 0:
-                    raise wrong("strike", row["strike"], "an option without a strike")
-            elif row["option"] in ("CE", "PE"):
-                raise wrong("option", row["option"], "a future with an option type")
+                    raise wrong("strike", strike_text, "an option without a strike")
+            elif option_text in SIDES:
+                raise wrong("option", option_text, "a future with an option type")
         else:
             underlying = ""
 
-        lot = _whole(row["lot"])
+        lot = _whole(lot_text)
         if letter == "I":
             lot = lot if lot is not None and 0 < lot <= LOT_MAX else 0  # nobody orders an index
         elif lot is None or not 0 < lot <= LOT_MAX:
-            raise wrong("lot", row["lot"], "wants a whole number above 0: no order can be sized by it")
-        tick_e4 = _tick(row["tick"], letter)
+            raise wrong("lot", lot_text, "wants a whole number above 0: no order can be sized by it")
+        tick_e4 = _tick(tick_text, letter)
         if tick_e4 is None:
-            raise wrong("tick", row["tick"], "wants paise, points for an index")
+            raise wrong("tick", tick_text, "wants paise, points for an index")
 
         upper_e4 = lower_e4 = None
         if has_bands:
-            upper_e4, lower_e4 = _band(row["upper"]), _band(row["lower"])
+            upper_e4, lower_e4 = _band(upper), _band(lower)
             if upper_e4 is None:
-                raise wrong("upper", row["upper"], "wants rupees, 0 for none")
+                raise wrong("upper", upper, "wants rupees, 0 for none")
             if lower_e4 is None or (upper_e4 and lower_e4 > upper_e4):
-                raise wrong("lower", row["lower"], "wants rupees up to the upper limit, 0 for none")
+                raise wrong("lower", lower, "wants rupees up to the upper limit, 0 for none")
         freeze = None
         if has_freeze:
-            freeze = _whole(row["freeze"] or "0")
+            freeze = _whole(freeze_text or "0")
             if freeze is None or not 0 <= freeze <= FREEZE_MAX:
-                raise wrong("freeze", row["freeze"], "wants a whole number, 0 for none")
-        underlying_id = row.get("underlying_id", "")
-        if underlying_id in NOTHING or not (option or future):
+                raise wrong("freeze", freeze_text, "wants a whole number, 0 for none")
+        if underlying_id in NOTHING or not nature.contract:
             underlying_id = ""
         elif not _ID.fullmatch(underlying_id):
             raise wrong("underlying_id", underlying_id, "wants digits")
-        isin, series = row.get("isin", ""), row.get("series", "")
-        name = display or row.get("long_name", "") or symbol
-        if max(len(own), len(name), len(underlying), len(series)) > TEXT_MAX:
+        name = display or long_name or symbol
+        if len(own) > TEXT_MAX or len(name) > TEXT_MAX or len(underlying) > TEXT_MAX or len(series) > TEXT_MAX:
             raise wrong("symbol", symbol, f"more than {TEXT_MAX} characters")
         return Entry(
-            security, segment, own, own, name or None, kind, expiry or None, _real(strike_e4), kept_option, lot,
+            security, segment, own, own, name or None, kind, expiry or None, _real(strike_e4), option, lot,
             tick_e4 / SCALE, underlying_id or None, isin if _ISIN.fullmatch(isin) else None,
             # Said even when it is nothing: a flag that was lifted must not be kept from an earlier master.
-            _meta(row["asm_gsm"], row.get("buy_sell", ""), row.get("expiry_flag", "")) if "asm_gsm" in row else None,
+            _meta(asm_gsm, buy_sell, expiry_flag) if has_flags else None,
             freeze,
             None if letter != "E" or series in NOTHING else series, underlying, _real(lower_e4), _real(upper_e4),
         )  # fmt: skip
 
     return read
+
+
+class _Nature(NamedTuple):
+    """What a kind of instrument is."""
+
+    contract: bool
+    option: bool
+
+
+@lru_cache(maxsize=4_096)
+def _nature(kind: str, letter: str) -> _Nature | str:
+    """Return what *kind* is, or why the segment of that letter has no such thing."""
+    if not _WORD.fullmatch(kind):
+        return "is no kind of instrument"
+    option = kind.startswith("OPT")
+    contract = option or kind.startswith("FUT")
+    if (kind == "INDEX") is not (letter == "I") or contract is not (letter in "DCM"):
+        return f"does not trade in segment `{letter}`"
+    return _Nature(contract, option)
 
 
 def _contract(symbol: str, display: str, underlying: str) -> tuple[str, str]:

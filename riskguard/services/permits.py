@@ -110,7 +110,9 @@ class Permit:
             raise
         except BrokerUnavailableError as e:
             # It never left: nothing can rest there, unless the adapter had begun and merely says so.
-            self.guard.note_answer(self, "UNKNOWN" if self.approved_order.has_begun else "REFUSED", why=redacted(str(e)))
+            self.guard.note_answer(
+                self, "UNKNOWN" if self.approved_order.has_begun else "REFUSED", why=redacted(str(e))
+            )
             raise
         except BaseException as e:
             self.guard.note_answer(self, "UNKNOWN", why=redacted(f"{type(e).__name__}: {e}"))

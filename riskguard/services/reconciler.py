@@ -85,7 +85,9 @@ def _settle_change(session: Session, change: PermitRow, order: SeenOrder, now_us
     becomes = json.loads(change.becomes)
     if not order.is_live:
         permits.move(session, change, "CANCELLED", now_us, why=f"its order is {order.status}")
-    elif all(becomes[name] == getattr(order, name) for name in ("quantity", "price_e4", "trigger_price_e4", "order_type")):
+    elif all(
+        becomes[name] == getattr(order, name) for name in ("quantity", "price_e4", "trigger_price_e4", "order_type")
+    ):
         permits.merge(session, change, now_us)
     elif now_us - change.sent_at_us >= SETTLE_US:
         permits.move(session, change, "REFUSED", now_us, why="the broker's list shows the order unchanged")

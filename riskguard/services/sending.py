@@ -93,7 +93,9 @@ def _out_of_turn(session: Session, row: permits.PermitRow) -> str:
     """Say what has to be sent or answered before this permit; empty when it is its turn."""
     for leg in permits.basket(session, row.account, row.basket) if row.basket else ():
         if leg.leg < row.leg and leg.state not in ("SENT", "ACKED", "FILLED"):
-            return f"leg {leg.leg} of its basket (`{leg.client_order_id}`) is {leg.state}: a basket is sent in its order"
+            return (
+                f"leg {leg.leg} of its basket (`{leg.client_order_id}`) is {leg.state}: a basket is sent in its order"
+            )
     if row.kind == "MODIFY":
         for other in permits.changes_of(session, row.account, row.changes_order):
             if other.client_order_id != row.client_order_id and other.state in ("SENT", "UNKNOWN"):

@@ -308,7 +308,9 @@ class _Building:
             shows = sa.or_(*(column.like("%eyJ%.eyJ%") for column in texts))
             statement = spelled(sa.select(sa.func.count()).select_from(metadata.tables[table]).where(shows))
             if count := new.execute(statement).fetchone()[0]:
-                self.done.notes.append(f"{table}: {count} rows show an access token, as the old program logged it: end it")
+                self.done.notes.append(
+                    f"{table}: {count} rows show an access token, as the old program logged it: end it"
+                )
 
     def _note_doubles(self, new: sqlite3.Connection) -> None:
         said = {
@@ -438,5 +440,7 @@ def _swap(source: Source, made: _Building) -> None:
             source.connection.execute("PRAGMA journal_mode = WAL")
         raise
     made.swapped = True
-    with contextlib.suppress(OSError):  # the name is taken: only a power cut in this moment could bring the old file back
+    with contextlib.suppress(
+        OSError
+    ):  # the name is taken: only a power cut in this moment could bring the old file back
         halt.sync_directory(source.path.parent)

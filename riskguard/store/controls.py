@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,6 +112,9 @@ ADOPTED = prepare(
 PARSED_MAX = 64
 """Sets of rows kept parsed: the same rows are the same limits, and their plans stay compiled."""
 
+ACKNOWLEDGED = ("acknowledged_by", "acknowledged_until")
+"""Kept among the parameters of a limit that only watches for a time: who answers for it, and its last day."""
+
 _V3_DEFAULTS: dict[str, dict[str, Any]] = {
     "daily_loss": {"warn_at_pct": [50, 75, 85, 90, 95], "reduce_only_at_pct": 80, "at_once_pct": 150},
     "net_position": {"unit": "unconfirmed"},
@@ -164,6 +168,7 @@ def _limits_of(row: dict[str, Any]) -> list[Limit]:
         "source": row["source"] or "",
     }
     parameters = json.loads(row["parameters"]) if row["parameters"] else {}
+    common |= {name: _acknowledged(name, parameters.pop(name)) for name in ACKNOWLEDGED if name in parameters}
     made = []
     for check in CHECKS:
         column = row[check.v3_column] if check.v3_column else None
@@ -179,6 +184,14 @@ def _limits_of(row: dict[str, Any]) -> list[Limit]:
     return made
 
 
+def _acknowledged(name: str, value: object) -> str:
+    """Return a kept word of an acknowledgement; a last day nobody can read must not shadow a limit for ever."""
+    text = str(value)
+    if name == "acknowledged_until" and date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"`acknowledged_until` = {text[:40]}: wants a day like 2026-12-31")
+    return text
+
+
 def write_limit(session: Session, account: str, limit: Limit, action_id: int, digest: str, now_us: int) -> int:
     """Write one limit as a row of `traders_control`, superseding the one of its id; return the row's id."""
     parameters = limit.params.model_dump(mode="json", exclude_none=True)
@@ -190,6 +203,8 @@ def write_limit(session: Session, account: str, limit: Limit, action_id: int, di
     if limit.check.v3_column:
         value = parameters.pop(limit.check.v3_field, None)
         columns[limit.check.v3_column] = None if value is None else float(value)
+    if limit.acknowledged_until:
+        parameters |= {name: getattr(limit, name) for name in ACKNOWLEDGED}
     now_s = now_us // 1_000_000
     cursor = session.run(
         LIMIT_ROW,
@@ -377,4 +392,6 @@ def shown_limit(limit: Limit) -> dict[str, Any]:
         "set_by": limit.set_by,
         "why": limit.why,
         "source": limit.source,
+        "acknowledged_by": limit.acknowledged_by,
+        "acknowledged_until": limit.acknowledged_until,
     }

@@ -163,12 +163,10 @@ class PermitRow:
 def correlation_id(account: str, client_order_id: str) -> str:
     """Return what the broker is told: `rg` and 20 base32 characters of SHA-256(account, client order id)."""
     digest = hashlib.sha256(f"{account}\x00{client_order_id}".encode()).digest()
-    return "rg" + base64.b32encode(digest)[:20].decode()
+    return "rg" + base64.b32encode(digest[:15])[:20].decode()  # each 5 bytes make 8 characters: 15 make 24
 
 
-def grant(
-    session: Session, decision: Decision, sequence: int, emergency_by: str = "", **more: Any
-) -> PermitRow:
+def grant(session: Session, decision: Decision, sequence: int, emergency_by: str = "", **more: Any) -> PermitRow:
     """
     Write the reservation of an approved order, in the transaction that journals it.
 
@@ -176,35 +174,39 @@ def grant(
     """
     order = decision.adjusted_to or decision.order
     assert order.client_order_id is not None and decision.direction is not None
-    row = PermitRow(
-        account=order.account,
-        client_order_id=order.client_order_id,
-        sequence=sequence,
-        state="GRANTED",
-        direction=decision.direction.value,
-        emergency_by=emergency_by,
-        correlation_id=correlation_id(order.account, order.client_order_id),
-        exchange_segment=order.exchange_segment,
-        security_id=order.security_id,
-        side=order.side,
-        product=order.product,
-        order_type=order.order_type,
-        strategy=order.strategy,
-        exit_group=order.exit_group,
-        quantity=order.quantity,
-        price_e4=order.price_e4,
-        trigger_price_e4=order.trigger_price_e4,
-        risk_price_e4=_risk_price_e4(decision),
+    values: dict[str, Any] = {
+        "account": order.account,
+        "client_order_id": order.client_order_id,
+        "sequence": sequence,
+        "state": "GRANTED",
+        "direction": decision.direction.value,
+        "emergency_by": emergency_by,
+        "correlation_id": correlation_id(order.account, order.client_order_id),
+        "exchange_segment": order.exchange_segment,
+        "security_id": order.security_id,
+        "side": order.side,
+        "product": order.product,
+        "order_type": order.order_type,
+        "strategy": order.strategy,
+        "exit_group": order.exit_group,
+        "quantity": order.quantity,
+        "price_e4": order.price_e4,
+        "trigger_price_e4": order.trigger_price_e4,
+        "risk_price_e4": _risk_price_e4(decision),
         # Asked here too: what a check did not need, the day's order-to-trade ratio will.
-        reference_e4=None if decision.facts is None else decision.facts.reference_e4(),
-        cancel_first=json.dumps(decision.cancel_first),
-        granted_at_us=decision.decided_at_us,
-        expires_at_us=decision.decided_at_us + LIFE_US,
-    )
-    for name, value in more.items():
-        setattr(row, name, value)
-    session.run(GRANT, **{name: getattr(row, name) for name in _COLUMNS})
-    return row
+        "reference_e4": None if decision.facts is None else decision.facts.reference_e4(),
+        "cancel_first": json.dumps(decision.cancel_first) if decision.cancel_first else "[]",
+        "granted_at_us": decision.decided_at_us,
+        "expires_at_us": decision.decided_at_us + LIFE_US,
+        "kind": "NEW",
+        "changes_order": "",
+        "becomes": "",
+        "basket": "",
+        "leg": 0,
+        **more,
+    }
+    session.run(GRANT, **values)
+    return PermitRow(**values)
 
 
 def _risk_price_e4(decision: Decision) -> int | None:

@@ -133,6 +133,7 @@ class Store:
         self._inherited: list[sqlite3.Connection] = []
         self._watch: lite.FileWatch | None = None
         self.parsed_limits: dict[tuple[tuple[Any, ...], ...], LimitSet] = {}  # see `controls.limits`
+        self.memo: dict[tuple[object, ...], Any] = {}  # read from rows that never change, kept by what names them
         self.opened = 0  # how often the files were opened: part of every cache key
         self._commits = 0
         self._generation_seen: tuple[object, int | None] = (None, 0)

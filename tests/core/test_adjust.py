@@ -198,3 +198,13 @@ def test_the_wider_of_percent_and_absolute_rounded_down() -> None:
     assert stop_gap_e4(CALL, inr("50.05")) == inr("10.01")
     assert stop_gap_e4(replace(FUTURE, stop_gap_pct_e2=333), 10_001) == 333
     assert protection_e4(replace(FUTURE, lpp_abs_e4=inr("1.50")), inr("100")) == inr("1.50")
+
+
+def test_a_stop_loss_does_not_keep_an_exit_from_being_mended() -> None:
+    """Moved into the band past its own `stop_loss`, an exit loses that: it opens nothing a stop could give up."""
+    held = line(25, product="MARGIN")
+    banded = replace(FUTURE, lower_band_e4=inr("95"), upper_band_e4=inr("110"))
+    for stop, left in (("94.95", None), ("95.05", inr("95.05"))):
+        asked = order_of(FUTURE, "SELL", 25, "90", product="MARGIN", stop_loss=stop)
+        made = adjusted(facts(asked, account(held, instrument=banded)))
+        assert made is not None and made.price_e4 == inr("95") and made.stop_loss_e4 == left

@@ -108,7 +108,9 @@ def limit_sets(draw: st.DrawFn) -> LimitSet:
     assert sorted(parameters) == sorted(CHECK_NAMES)
     some = st.sampled_from([*[""] * 2 * len(CHECK_NAMES), *CHECK_NAMES])
     missing, narrow, shadowed = draw(some), draw(some), draw(some)
-    scope = draw(st.sampled_from(["ACCOUNT:leader", "STRATEGY:dip", "SEGMENT:NSE_FNO", "UNDERLYING:NIFTY", "GROUP:desk"]))
+    scope = draw(
+        st.sampled_from(["ACCOUNT:leader", "STRATEGY:dip", "SEGMENT:NSE_FNO", "UNDERLYING:NIFTY", "GROUP:desk"])
+    )
     wide = draw(st.sampled_from(["GLOBAL", "ACCOUNT:leader"]))
     made = []
     for name in CHECK_NAMES:
@@ -158,7 +160,9 @@ def surroundings(draw: st.DrawFn, made: Account, asked: Order) -> None:
     made.funds_at_us = draw(moments)
     if draw(st.booleans()):
         made.margins[leg_of(asked)] = (draw(st.sampled_from([1, 4_000_000, 900_000_000])), NOW)
-        made.unfunded = (Unfunded(draw(st.sampled_from(INSTRUMENTS)).key, draw(st.sampled_from([1, -1])), 10, 9_000, None),)
+        made.unfunded = (
+            Unfunded(draw(st.sampled_from(INSTRUMENTS)).key, draw(st.sampled_from([1, -1])), 10, 9_000, None),
+        )
     made.attributed = {(name, asked.instrument, asked.product): draw(small) for name in ("dip", "rip")}
     others = []
     for name in ("sibling", "stranger")[: draw(st.sampled_from([0, 0, 1, 2]))]:

@@ -122,3 +122,25 @@ def test_risk_price(row: Row) -> None:
     )
     if band_e4 is None:
         assert risk_price_e4(asked(row.order), row.e4("reference"), row.e4("ask"), None) == row.e4("share")
+
+
+CIRCUITS = table("""
+    order                        ask  instrument  quote  risk
+    BUY MARKET - -               100  -           -      105
+    BUY MARKET - -               100  103         -      103
+    BUY MARKET - -               100  103         102    103
+    BUY MARKET - -               100  103         104    104
+    BUY MARKET - -               100  103         120    105
+    BUY MARKET - -               100  -           103    105
+    BUY MARKET - -               104  103         -      104
+    BUY STOP_LOSS_MARKET - 100   -    103         -      103
+    BUY STOP_LOSS_MARKET - 100   -    103         104    104
+""")
+
+
+@pytest.mark.parametrize("row", CIRCUITS, ids=str)
+def test_a_circuit_widened_in_the_day_lowers_no_price(row: Row) -> None:
+    """Of the instrument's upper circuit and what the quote says of it the higher holds, and never less than the ask."""
+    share = Instrument("NSE_EQ", "1333", "HDFCBANK", upper_band_e4=row.e4("instrument"))
+
+    assert risk_price_e4(asked(row.order), row.e4("ask"), row.e4("ask"), share, row.e4("quote")) == row.e4("risk")

@@ -157,7 +157,9 @@ def test_asked_again_it_answers_what_stands(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("sold", "closed"), [(40, (20, 80)), (20, (10, 40)), (39, (19, 78))])
-def test_exits_close_the_same_part_and_all_when_the_leader_is_flat(desk: Desk, sold: int, closed: tuple[int, int]) -> None:
+def test_exits_close_the_same_part_and_all_when_the_leader_is_flat(
+    desk: Desk, sold: int, closed: tuple[int, int]
+) -> None:
     """40 held: selling all closes all, half closes half, rounded down."""
     hold(desk, 40)
 
@@ -172,7 +174,7 @@ def test_a_flip_is_copied_as_two_orders_the_exit_first(desk: Desk) -> None:
 
     copies = desk.guard.check_copies(desk.order("SELL", 60, "100"))
     found = copies.followers["follower-a"]
-    assert [(each.order.quantity, each.direction.value) for each in found][0] == (20, "REDUCING")
+    assert (found[0].order.quantity, found[0].direction.value) == (20, "REDUCING")
     assert [each.order.quantity for each in found] == [20, 10]
 
 
@@ -188,7 +190,10 @@ def test_a_leader_who_trades_in_the_app_is_followed(desk: Desk) -> None:
     copies = desk.guard.check_copies(fill(desk, "BUY", 40))
 
     assert copies.leader is None
-    assert [(each.order.quantity, str(each.order.price)) for each in copies.approved] == [(20, "100.50"), (80, "100.50")]
+    assert [(each.order.quantity, str(each.order.price)) for each in copies.approved] == [
+        (20, "100.50"),
+        (80, "100.50"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +215,10 @@ def test_exits_are_never_skipped(desk: Desk) -> None:
     desk.quote("95")
     copies = desk.guard.check_copies(fill(desk, "SELL", 40, age_s=3600))
 
-    assert [(each.order.quantity, each.order.order_type) for each in copies.approved] == [(20, "MARKET"), (80, "MARKET")]
+    assert [(each.order.quantity, each.order.order_type) for each in copies.approved] == [
+        (20, "MARKET"),
+        (80, "MARKET"),
+    ]
 
 
 def test_a_stopped_leaders_entries_stop_and_its_exits_do_not(desk: Desk) -> None:
@@ -264,5 +272,5 @@ def test_malformed_questions(desk: Desk) -> None:
     with pytest.raises(InputError, match="mode"):
         desk.guard.check_copies(desk.order(), mode="some")  # type: ignore[arg-type]
     desk.sql("UPDATE config SET value = '{\"ratio\": -1}' WHERE key = 'riskguard.copy.follower-a'")
-    with pytest.raises(SettingsError, match="riskguard.copy.follower-a"):
+    with pytest.raises(SettingsError, match=r"riskguard\.copy\.follower-a"):
         desk.guard.check_copies(desk.order())

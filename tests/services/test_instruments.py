@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -19,9 +20,18 @@ from typing import Any
 import pytest
 
 from riskguard.core.market import MarketTables
-from riskguard.errors import InstrumentsInvalidError, SettingsError
-from riskguard.services.instruments import SKIPPED_MAX_PCT, Imported, find, import_master
-from riskguard.services.master import Elsewhere, Entry, Layout, Problem, entries
+from riskguard.errors import InstrumentsInvalidError, SettingsError, StoreUnavailableError
+from riskguard.services.instruments import (
+    PUT,
+    RESTATE,
+    SEEN,
+    SKIPPED_MAX_PCT,
+    UNCHANGED,
+    Imported,
+    find,
+    import_master,
+)  # fmt: skip
+from riskguard.services.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
 from riskguard.services.setup import initialise
 from riskguard.store import loader, market
 from riskguard.store.session import Store
@@ -582,19 +592,22 @@ from riskguard.services.instruments import import_master
 from riskguard.store.session import Store
 store = Store(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-used = time.process_time()
-with open(sys.argv[2], "rb") as source:
-    done = import_master(store, source, now_us=1_789_376_400_000_000)
-print(done.rows, time.process_time() - used, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+for day in (0, 86_400_000_000):
+    used = time.process_time()
+    with open(sys.argv[2], "rb") as source:
+        done = import_master(store, source, now_us=1_789_376_400_000_000 + day)
+    print(done.rows, time.process_time() - used)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-def measured(url: str, path: Path) -> tuple[int, float, int]:
-    """Import in a process of its own: rows, seconds of processor, growth of memory in MB."""
+def measured(url: str, path: Path) -> tuple[int, float, float, int]:
+    """Import twice in a process of its own: rows, seconds of processor of the first and of the second, growth in MB."""
     said = subprocess.run(
         [sys.executable, "-c", MEASURE, url, str(path)], capture_output=True, text=True, check=True, env=dict(os.environ)
     ).stdout.split()  # fmt: skip
-    return int(said[0]), float(said[1]), int(said[2])
+    assert said[0] == said[2]
+    return int(said[0]), float(said[1]), float(said[3]), int(said[4])
 
 
 def bare(path: Path, database: Path) -> float:
@@ -629,20 +642,150 @@ def bare(path: Path, database: Path) -> float:
 
 
 @pytest.mark.parametrize("count", [PART, pytest.param(WHOLE, marks=pytest.mark.soak)])
-def test_a_whole_market_costs_little_more_than_writing_it(tmp_path: Path, count: int) -> None:
-    """At most five times the processor of bare csv and executemany, and memory that does not grow with the rows."""
+def test_a_whole_market_costs_no_more_than_a_program_without_checks(tmp_path: Path, count: int) -> None:
+    """
+    A first import takes at most 2.5 times the processor of bare csv and executemany, and the next day's less than it.
+
+    Memory does not grow with the rows. Ratios, because seconds belong to the machine and its neighbours.
+    """
     for name in ("floor", "some", "whole"):
         (tmp_path / name).mkdir()
         initialise(f"sqlite:///{tmp_path}/{name}/risk.db", profile="library")
     path, some = whole_market(tmp_path / "whole.csv", count), whole_market(tmp_path / "some.csv", count // 10)
 
     floor_s = bare(path, tmp_path / "floor" / "risk.db")
-    _, _, some_mb = measured(f"sqlite:///{tmp_path}/some/risk.db", some)
-    found, used_s, whole_mb = measured(f"sqlite:///{tmp_path}/whole/risk.db", path)
+    _, _, _, some_mb = measured(f"sqlite:///{tmp_path}/some/risk.db", some)
+    found, first_s, again_s, whole_mb = measured(f"sqlite:///{tmp_path}/whole/risk.db", path)
 
+    said = f"first {first_s:.2f} s of processor, again {again_s:.2f} s, the floor is {floor_s:.2f} s"
+    print(said)
     assert found == count
-    assert used_s < 5 * floor_s, f"{used_s:.1f} s of processor, the floor is {floor_s:.1f} s"
+    assert first_s < 2.5 * floor_s, said
+    assert again_s < first_s, said
     assert whole_mb < some_mb + 64, f"{whole_mb} MB, and {some_mb} MB for a tenth"
+
+
+def test_only_the_rows_that_changed_are_written_anew(store: Store) -> None:
+    """A row that stands as the master says it moves its `updated_at` and nothing else; its neighbour gets its new lot."""
+    take(store, WITH_FREEZE)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("CREATE TABLE written (security_id TEXT)")
+        connection.execute(
+            "CREATE TRIGGER watch AFTER UPDATE OF lot_size ON instruments "
+            "BEGIN INSERT INTO written VALUES (NEW.security_id); END"
+        )
+    before = rows(store, "1", "security_id", "updated_at")
+    other = WITH_FREEZE.read_text().replace(OPTION, changed(OPTION, LOT_SIZE="75.0"))
+
+    take(store, WITH_FREEZE, now_us=SEPTEMBER_14 + DAY_US)
+    with sqlite3.connect(store.path) as connection:
+        assert connection.execute("SELECT * FROM written").fetchall() == []
+    take(store, other, now_us=SEPTEMBER_14 + 2 * DAY_US)
+    with sqlite3.connect(store.path) as connection:
+        assert connection.execute("SELECT * FROM written").fetchall() == [("47317",)]
+
+    assert row(store, "NSE_FNO", "47317")["lot_size"] == 75
+    after = dict(rows(store, "1", "security_id", "updated_at"))
+    moved = {security for security, stamp in before if after[security] > stamp}
+    assert {"47317", "68407", "13", "2885"} <= moved
+
+
+def test_no_statistics_of_a_small_table_turn_an_import_into_scans(store: Store) -> None:
+    """
+    ANALYZE on a database of two rows leaves every statement of an import looking rows up by their key.
+
+    A join in its place is turned round, and would read the whole market for each part of it, under the write lock.
+    """
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DELETE FROM instruments WHERE rowid > 2")
+        connection.execute("ANALYZE")
+    given = {"after": 0, "upto": 1_000, "stamp": 1, "day": "", "row": 1}
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        connection.execute(f"CREATE TABLE temp.staged (place INTEGER PRIMARY KEY, line, {', '.join(COLUMNS)})")
+        connection.execute("CREATE INDEX temp.by_key ON staged (security_id, exchange_segment)")
+
+        def scans(sql: str) -> bool:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", given).fetchall()
+            return any(str(step[3]).startswith("SCAN") for step in plan)
+
+        assert [scans(each.sql) for each in (UNCHANGED, SEEN, PUT, RESTATE)] == [False] * 4
+        assert scans(
+            "UPDATE instruments SET updated_at = :stamp FROM temp.staged AS new WHERE new.place > :after AND new.place <= :upto "
+            "AND instruments.security_id = new.security_id AND instruments.exchange_segment = new.exchange_segment"
+        )
+
+
+class Jealous(io.BytesIO):
+    """A master that takes the database's write lock for a moment whenever it is read from."""
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        super().__init__(content)
+        self.path, self.taken = path, 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self.taken += 1
+        return super().read(size)
+
+
+def test_the_write_lock_is_free_while_a_master_is_read(store: Store) -> None:
+    """Reading is the longest part: whoever wants to write meanwhile need not wait at all."""
+    source = Jealous(WITH_FREEZE.read_bytes(), store.path)
+
+    done = import_master(store, source, now_us=SEPTEMBER_14)
+
+    assert (done.rows, source.taken > 1) == (9, True)
+
+
+def test_a_database_replaced_under_an_import_gets_nothing_more(store: Store, tmp_path: Path) -> None:
+    """Half a master in one file and half in another would look whole in neither."""
+    path = whole_market(tmp_path / "some.csv", 400)
+    other = tmp_path / "other"
+    other.mkdir()
+    initialise(f"sqlite:///{other}/risk.db", profile="library")
+
+    def swap(what: str, done: int, total: int | None) -> None:
+        if what == "written" and (other / "risk.db").exists():
+            (other / "risk.db").replace(store.path)
+
+    with (
+        path.open("rb") as source,
+        pytest.raises(StoreUnavailableError, match="was replaced meanwhile: run the import again"),
+    ):
+        import_master(store, source, now_us=SEPTEMBER_14, on_progress=swap)
+    assert len(rows(store)) == 8, "the shipped ones"
+
+
+ROOMLESS = """
+import resource, sys
+from riskguard.errors import StoreUnavailableError
+from riskguard.services.instruments import import_master
+from riskguard.store.session import Store
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+try:
+    with open(sys.argv[2], "rb") as source:
+        print(import_master(Store(sys.argv[1]), source, now_us=1_789_376_400_000_000, dry_run=True).rows)
+except StoreUnavailableError as e:
+    print(e)
+"""
+
+
+@pytest.mark.parametrize(("room", "said"), [(1 << 20, "SQLITE_TMPDIR"), (1 << 26, str(PART))])
+def test_temporary_files_without_room_change_nothing_and_say_so(
+    store: Store, tmp_path: Path, room: int, said: str
+) -> None:
+    """A typed error with its way out; with room enough the same master is read."""
+    path = whole_market(tmp_path / "part.csv", PART)
+    before = rows(store)
+
+    answer = subprocess.run(
+        [sys.executable, "-c", ROOMLESS, store.url, str(path), str(room)], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+
+    assert said in answer.stdout
+    assert rows(store) == before
 
 
 def test_checks_go_on_while_a_master_is_written(desk: Desk, tmp_path: Path) -> None:

@@ -26,13 +26,14 @@ VALUE = 'check = "order_value"\norder_value_inr_max = "{}"'
 
 
 def apply(desk: Desk, text: str, **how: Any) -> list[tuple[str, str]]:
-    """Apply a rulebook; returns what changed, what stayed left out."""
-    found = admin.apply_rulebook(desk.store, text, **{"account": ACCOUNT, "by": "asha", "clock": desk.clock, **how})
+    """Apply a rulebook with a second approver, so that it counts at once; returns what changed, what stayed left out."""
+    given = {"account": ACCOUNT, "by": "asha", "approver": "meera", "clock": desk.clock, **how}
+    found = admin.apply_rulebook(desk.store, text, **given)
     return [(change.kind, change.limit_id) for change in found if change.kind != "keep"]
 
 
 def plan(desk: Desk, text: str) -> list[tuple[str, str]]:
-    found = rulebooks.plan(desk.store, ACCOUNT, parse(text, account=ACCOUNT))
+    found = rulebooks.plan(desk.store, ACCOUNT, parse(text, account=ACCOUNT), desk.clock.now_us())
     return [(change.kind, change.limit_id) for change in found if change.kind != "keep"]
 
 
@@ -165,7 +166,7 @@ def test_an_interrupted_apply_leaves_what_stood(desk: Desk, monkeypatch: pytest.
 def test_an_unknown_account_has_no_limits(desk: Desk) -> None:
     for act in (
         lambda: apply(desk, rulebook(), account="laeder"),
-        lambda: rulebooks.plan(desk.store, "laeder", parse(rulebook(), account="laeder")),
+        lambda: rulebooks.plan(desk.store, "laeder", parse(rulebook(), account="laeder"), desk.clock.now_us()),
     ):
         with pytest.raises(UnknownAccountError):
             act()
@@ -185,6 +186,7 @@ def test_without_a_mandatory_limit_nothing_that_adds_risk_passes(desk: Desk) -> 
         "order-rate",
         "daily-loss",
         "unconfirmed-in-flight",
+        "repeated-execution",
         "data-freshness",
         "sweep-heartbeat",
     ):

@@ -214,7 +214,14 @@ class PaperBroker(Market):
             connection.execute(
                 "UPDATE orders SET quantity = ?, price_e4 = ?, trigger_price_e4 = ?, order_type = ?, validity = ?, "
                 "triggered = 0 WHERE number = ?",
-                (order.quantity, order.price_e4, order.trigger_price_e4, order.order_type, order.validity, row["number"]),
+                (
+                    order.quantity,
+                    order.price_e4,
+                    order.trigger_price_e4,
+                    order.order_type,
+                    order.validity,
+                    row["number"],
+                ),
             )
             changed = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
             quote = book.quote_of(connection, order.instrument, today)

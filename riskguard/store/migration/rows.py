@@ -57,9 +57,7 @@ class Copied:
 class Quarantine:
     """Writes what cannot come along, or comes along changed, with the whole old row."""
 
-    def __init__(
-        self, source: Source, new: sqlite3.Connection, now_us: int, sealing: Sealing | None = None
-    ) -> None:
+    def __init__(self, source: Source, new: sqlite3.Connection, now_us: int, sealing: Sealing | None = None) -> None:
         self.source, self.new, self.now_us = source, new, now_us
         self.sealing = sealing or Sealing(None)
 

@@ -121,7 +121,9 @@ permits = table(
     epoch_us("ended_at_us", doc="when it stopped holding quantity"),
     text("detail", nullable=False, default="", doc="why it ended"),
     word("kind", "NEW", "MODIFY", default="NEW", doc="MODIFY: a change of a working order, merged into it once taken"),
-    text("changes_order", nullable=False, default="", doc="of a change: the order's own client order id, or broker's id"),
+    text(
+        "changes_order", nullable=False, default="", doc="of a change: the order's own client order id, or broker's id"
+    ),
     text("becomes", nullable=False, default="", doc="of a change: JSON of the order as it will be"),
     text("basket", nullable=False, default="", doc="legs approved as one decision share it; empty: none"),
     whole("leg", nullable=False, default=0, at_least=0, doc="place in the basket: an earlier leg is sent first"),

@@ -20,10 +20,11 @@ from riskguard.core.checks import (
     time_to_flat,
 )
 from riskguard.core.decide import decide
+from riskguard.core.instrument import Instrument
 from riskguard.core.limits import LimitSet
-from tests.core.builders import NOW, SHARE, ask, code, inr, limit, mandatory
+from tests.core.builders import NOW, SHARE, ask, code, inr, limit, line, mandatory, order_of
 from tests.core.checks.test_sizes import assert_hint
-from tests.core.market import BY_NAME, CRUDE, FUTURE, asking, holding, working
+from tests.core.market import BY_NAME, CALL, CRUDE, FUTURE, asking, holding, working
 from tests.core.tables import Row, table
 
 CEILINGS: dict[str, dict[str, Any]] = {
@@ -474,3 +475,51 @@ def test_exits_are_exempt_where_the_table_says_so() -> None:
     of.limits = LimitSet(tuple(mandatory(**bound)))
     assert decide(asking("SELL 900 share 100"), of, NOW).approved
     assert len(decide(asking("BUY 900 share 100"), of, NOW).rejects) >= 5
+
+
+NAMELESS = Instrument(
+    "NSE_FNO", "50009", "NIFTY-OPT", "OPTIDX", lot_size=25, underlying="NIFTY", expiry="2024-06-27",
+    strike_e4=inr("240"),
+)  # fmt: skip
+"""An option of which the master forgot whether it is a call or a put."""
+
+
+def test_an_option_without_a_type_is_covered_by_no_future() -> None:
+    """A future has no type either, and is no option: long it covers nothing, short it is no naked option."""
+    for futures in (0, 25, -25):
+        of = holding(f"fut {futures}")
+        of.instruments[NAMELESS.key] = NAMELESS
+        for lots, expected in ((2, "-"), (3, "NAKED_SHORT_ABOVE_LIMIT")):
+            asked = order_of(NAMELESS, "SELL", 25 * lots, "12")
+            assert code(ask(naked_short_option.CHECK, asked, of, naked_lots_max=2)) == expected
+
+
+def test_a_sold_option_without_a_type_offsets_nothing() -> None:
+    """Sold it gains no more than its premium, whatever it is: what leans the other way counts in full."""
+    of = holding("-")
+    of.instruments[NAMELESS.key] = NAMELESS
+    of.positions[NAMELESS.key] = {"INTRADAY": line(-25)}
+    for price, expected in (("100", "-"), ("100.05", "NET_EXPOSURE_ABOVE_LIMIT")):
+        asked = asking(f"BUY 100 share {price}")
+        assert code(ask(net_exposure.CHECK, asked, of, net_exposure_inr_max="10000")) == expected
+
+
+def test_a_strategy_may_lean_on_the_cover_its_basket_buys() -> None:
+    """A leg bought for it earlier in the basket covers under its own limit as it does under the account's."""
+    for covers, expected in ((True, "-"), (False, "NAKED_SHORT_ABOVE_LIMIT")):
+        of = holding("-")
+        bought = working(1, 25, "12", strategy="dip", covers=covers)
+        of.positions[CALL.key] = {"INTRADAY": line(working=(bought,))}
+        asked = asking("SELL 25 near 12").replaced(strategy="dip")
+        for scope in ("STRATEGY:dip", "ACCOUNT:leader"):
+            assert code(ask(naked_short_option.CHECK, asked, of, scope=scope, naked_lots_max="none")) == expected
+
+
+def test_the_reach_of_a_group_counts_what_its_account_counts() -> None:
+    """Delivery sales that work beyond what is held count for the next one, under a GROUP limit as under an ACCOUNT's."""
+    of = holding("-")
+    of.positions[SHARE.key] = {"MTF": line(10, product="MTF", sells=20)}
+    for quantity, expected in ((5, "-"), (6, "NET_POSITION_ABOVE_LIMIT")):
+        asked = asking(f"SELL {quantity} share 100 MTF")
+        for scope in ("ACCOUNT:leader", "GROUP:desk"):
+            assert code(ask(net_position.CHECK, asked, of, scope=scope, position_max="15", unit="units")) == expected

@@ -120,6 +120,16 @@ def test_evidence_opens_no_collar() -> None:
     assert code(ask(price_collar.CHECK, alone, stale, **COLLARS)) == "PRICE_UNKNOWN"
 
 
+def test_the_feeds_own_quote_sent_along_is_still_the_feeds() -> None:
+    """Evidence that is the very quote of the feed takes nothing away: the collar is judged by the feed."""
+    shown = quote("99.95", "100", "100.05")
+    of = account(quoted=shown)
+    for price, expected in (("102.50", "-"), ("102.55", "PRICE_OUTSIDE_COLLAR")):
+        asked = order("BUY", 10, price, quote=shown)
+        assert code(ask(price_collar.CHECK, asked, of, **COLLARS)) == expected
+        assert code(ask(price_collar.CHECK, asked, account(), **COLLARS)) == "PRICE_UNKNOWN"
+
+
 def test_an_unknown_instrument_has_no_class() -> None:
     """It is `order_validity` that refuses it."""
     of = account()

@@ -186,7 +186,10 @@ def test_a_stop_that_works_covers_its_position() -> None:
     line.refresh()
 
     assert ask(projected_daily_loss.CHECK, ordering("BUY 11 share 100", "95"), of, **DAILY) is None
-    assert code(ask(projected_daily_loss.CHECK, ordering("BUY 12 share 100", "95"), of, **DAILY)) == "PROJECTED_LOSS_REACHED"
+    assert (
+        code(ask(projected_daily_loss.CHECK, ordering("BUY 12 share 100", "95"), of, **DAILY))
+        == "PROJECTED_LOSS_REACHED"
+    )
 
 
 PROJECTED_UNKNOWN = table("""
