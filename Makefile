@@ -45,7 +45,7 @@ bench: $(STAMP)
 # One process: a soak measures time under load, and neighbours would be the load.
 soak: $(STAMP)
 	RISKGUARD_SOAK=1 $(BIN)/python -m pytest tests/reliability $(ARGS)
-	RISKGUARD_SOAK=1 $(BIN)/python -m pytest -m soak --ignore tests/reliability $(ARGS)
+	RISKGUARD_SOAK=1 $(BIN)/python -m pytest -msoak --ignore tests/reliability $(ARGS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
