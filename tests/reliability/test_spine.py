@@ -59,6 +59,7 @@ def rulebook(tmp_path: Path, **numbers: str) -> str:
         "{ messages_max = 250, reserve = 25, per_s = 60 }": "{ messages_max = 1000000, reserve = 1, per_s = 60 }",
         "{ messages_max = 1000, reserve = 100, per_s = 3600 }": "{ messages_max = 1000000, reserve = 1, per_s = 3600 }",
         "{ messages_max = 7000, reserve = 500, per_s = 86400 }": "{ messages_max = 1000000, reserve = 1, per_s = 86400 }",
+        "open_orders_max = 50": "open_orders_max = 1000000",  # who dies while sending leaves its order working
         "snapshot_age_s_max = 60": "snapshot_age_s_max = 3600",
         "intervals_max = 3": "intervals_max = 1000000",
         "answer_s_max = 5": "answer_s_max = 3600",  # who dies while sending leaves its order in doubt
