@@ -275,7 +275,7 @@ def test_db_wins_over_the_environment_and_both_take_urls_and_paths(shell: Shell)
 def test_init_options_end_in_the_database(empty: Shell) -> None:
     """Profile, role, group and rulebook are what was asked for; a second account joins the same file."""
     made = empty("init", "--profile", "library", "--account", "f1", "--role", "follower", "--group", "desk", "--json")
-    assert made.document["created"] is True and made.document["limits"] == 17
+    assert made.document["created"] is True and made.document["limits"] == 21
     assert empty("init", "--account", "f2", "--rulebook", "demo-index-futures", "--json").document["created"] is False
     assert empty("init", "--account", "f1").status == 2, "an account is added once"
 
