@@ -45,9 +45,9 @@ if TYPE_CHECKING:
         UnknownAccountError,
         UpgradeError,
     )
-    from riskguard.services.guard import AccountState, RiskGuard
-    from riskguard.services.killswitch import KillOutcome
-    from riskguard.services.permits import Permit
+    from riskguard.services.kill.killswitch import KillOutcome
+    from riskguard.services.orders.guard import AccountState, RiskGuard
+    from riskguard.services.orders.permits import Permit
 
 __version__ = "0.1.0"
 
@@ -67,9 +67,9 @@ _HOMES = {
         "RiskGuardError", "RulebookError", "SchemaMismatchError", "SettingsError", "StoreError",
         "StoreUnavailableError", "UnknownAccountError", "UpgradeError",
     ),
-    "riskguard.services.guard": ("AccountState", "RiskGuard"),
-    "riskguard.services.killswitch": ("KillOutcome",),
-    "riskguard.services.permits": ("Permit",),
+    "riskguard.services.orders.guard": ("AccountState", "RiskGuard"),
+    "riskguard.services.kill.killswitch": ("KillOutcome",),
+    "riskguard.services.orders.permits": ("Permit",),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -14,7 +14,8 @@ from riskguard.core.rulebook import Change, parse
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import ReleaseRefusedError, ReportInvalidError, UnknownAccountError
 from riskguard.ports import Clock
-from riskguard.services import latch, rulebooks
+from riskguard.services.kill import latch
+from riskguard.services.limits import rulebooks
 from riskguard.services.settings import read_settings
 from riskguard.store import books, controls, halt, journal, loader, runs
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store

@@ -11,7 +11,17 @@ from typing import Protocol, runtime_checkable
 
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
-from riskguard.core.seen import SeenFunds, SeenMargin, SeenOrder, SeenPosition, SeenTrade
+from riskguard.core.seen import (
+    SeenBackstop,
+    SeenFunds,
+    SeenHolding,
+    SeenLedgerEntry,
+    SeenMargin,
+    SeenOrder,
+    SeenPosition,
+    SeenProfile,
+    SeenTrade,
+)
 
 
 class Clock(Protocol):
@@ -82,6 +92,59 @@ class Margins(Protocol):
     """
 
     def margin(self, orders: Sequence[Order]) -> SeenMargin: ...
+
+
+@runtime_checkable
+class BrokerLock(Protocol):
+    """
+    The broker's own kill switch. (1) `lock` returning says only that the request was taken. (2) `is_locked` is
+    what the broker reads back; what it cannot say raises. (3) BrokerRefusedError: it will not, and says why.
+    """
+
+    def lock(self) -> None: ...
+
+    def unlock(self) -> None: ...
+
+    def is_locked(self) -> bool: ...
+
+
+@runtime_checkable
+class ExitAll(Protocol):
+    """The broker's close-everything. Returning says only that the request was taken: look at the book."""
+
+    def exit_all(self) -> None: ...
+
+
+@runtime_checkable
+class BrokerBackstop(Protocol):
+    """The broker's exit at a loss of the day. (1) It is never trusted alone. (2) What was armed is read back."""
+
+    def arm_backstop(self, loss_e4: int, products: Sequence[str]) -> None: ...
+
+    def disarm_backstop(self) -> None: ...
+
+    def backstop(self) -> SeenBackstop: ...
+
+
+@runtime_checkable
+class Holdings(Protocol):
+    """The demat account. The list is complete, or it raises."""
+
+    def holdings(self) -> tuple[SeenHolding, ...]: ...
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """The broker's book of money, first and last date included (ISO)."""
+
+    def ledger(self, first: str, last: str) -> tuple[SeenLedgerEntry, ...]: ...
+
+
+@runtime_checkable
+class Profile(Protocol):
+    """What the broker says of the account: token, segments, and whether orders from here are taken."""
+
+    def profile(self) -> SeenProfile: ...
 
 
 @runtime_checkable

@@ -168,11 +168,11 @@ def test_what_is_pure_passes(source: str) -> None:
 OUTWARD = [
     ("core", "from riskguard.store import halt"),
     ("core", "from riskguard.ports import Broker"),
-    ("store", "from riskguard.services import guard"),
+    ("store", "from riskguard.services.orders import guard"),
     ("store", "from riskguard.brokers.paper import PaperBroker"),
     ("brokers", "from riskguard.store.sqlite import connect"),
     ("brokers", "def f():\n    from riskguard.feeds import bars"),
-    ("feeds", "import riskguard.services.guard"),
+    ("feeds", "import riskguard.services.orders.guard"),
     ("services", "from riskguard import admin"),
     ("services", "from riskguard.cli import main"),
     ("services", "from riskguard.admin import release"),
@@ -180,7 +180,7 @@ OUTWARD = [
     ("admin", "from riskguard.cli import main"),
     ("errors", "from riskguard.core.money import SCALE"),
     ("home", "import riskguard.store.halt"),
-    ("ports", "from riskguard.services import guard"),
+    ("ports", "from riskguard.services.orders import guard"),
     ("store", "import riskguard"),
 ]
 
@@ -193,9 +193,9 @@ def test_each_bent_arrow_is_noticed(case: tuple[str, str]) -> None:
 
 
 INWARD = [
-    ("cli", "from riskguard.services import guard"),
+    ("cli", "from riskguard.services.orders import guard"),
     ("cli", "from riskguard.admin import release"),
-    ("admin", "from riskguard.services.latch import x"),
+    ("admin", "from riskguard.services.kill.latch import x"),
     ("services", "from riskguard.store import journal"),
     ("services", "from riskguard.brokers.paper import PaperBroker"),
     ("store", "from riskguard.core.order import Order"),

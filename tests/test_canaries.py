@@ -165,9 +165,9 @@ class Leaky:
 
 def test_a_broker_that_shows_the_token_in_its_errors(desk: Desk, home: Path, written: Callable[[], list[str]]) -> None:
     """A sweep, an order and a kill against it: findings, alerts, permits, kill steps and the log hold no token."""
-    from riskguard.services import killswitch
-    from riskguard.services.killrun import KillRunner
-    from riskguard.services.sweeper import Sweeper
+    from riskguard.services.kill import killswitch
+    from riskguard.services.kill.killrun import KillRunner
+    from riskguard.services.sweeps.sweeper import Sweeper
 
     desk.sweep()
     desk.quote("100")

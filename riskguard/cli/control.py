@@ -80,7 +80,7 @@ def exit_positions(
 
     Exit status: 0 every exit was placed, or nothing was open; 1 error; 2 malformed input; 3 an exit was refused.
     """
-    from riskguard.services.exits import exit_all
+    from riskguard.services.orders.exits import exit_all
     from riskguard.services.wiring import broker_of, open_guard, settings_of
 
     guard = open_guard(database_url(db))

@@ -89,8 +89,8 @@ def run(
 
     Exit status: 0 stopped; 1 error, or the scheduler died (a supervisor should start it again).
     """
-    from riskguard.services.schedule import Schedule
-    from riskguard.services.sweeper import LogAlerts
+    from riskguard.services.sweeps.schedule import Schedule
+    from riskguard.services.sweeps.sweeper import LogAlerts
     from riskguard.services.upkeep.daily import Upkeep
     from riskguard.services.wiring import open_guard, settings_of, sweeper_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from riskguard.services.killrun import KillRunner
-from riskguard.services.killswitch import KillOutcome
+from riskguard.services.kill.killrun import KillRunner
+from riskguard.services.kill.killswitch import KillOutcome
 from riskguard.services.wiring import broker_of, open_guard, settings_of
 from riskguard.store.runs import KillRun
 

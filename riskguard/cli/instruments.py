@@ -22,8 +22,8 @@ from riskguard.errors import SettingsError
 from riskguard.home import database_url
 
 if TYPE_CHECKING:
-    from riskguard.services.instruments import Imported, OnProgress
-    from riskguard.services.master import Problem
+    from riskguard.services.instruments.importing import Imported, OnProgress
+    from riskguard.services.instruments.master import Problem
 
 app = typer.Typer(help="The instrument master: import it, show what the checks use.", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def import_(
     Exit status: 0 imported, also with lines left out; 1 refused, nothing changed; 2 this is no master.
     """
     from riskguard.clock import SystemClock
-    from riskguard.services.instruments import import_master
+    from riskguard.services.instruments.importing import import_master
     from riskguard.store.session import Store
 
     now_us = SystemClock().now_us()
@@ -214,7 +214,7 @@ def show(
     Exit status: 0 shown; 2 there is no such instrument.
     """
     from riskguard.clock import SystemClock
-    from riskguard.services.instruments import find
+    from riskguard.services.instruments.importing import find
     from riskguard.store.session import Store
 
     asked = _day(day) or Calendar.session_date(SystemClock().now_us())

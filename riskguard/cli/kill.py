@@ -10,7 +10,7 @@ import os
 import sys
 
 from riskguard.home import database_url
-from riskguard.services import killswitch
+from riskguard.services.kill import killswitch
 from riskguard.store import halt
 
 HELP = """usage: riskguard kill [ACCOUNT | --all] [--by NAME] [--reason TEXT] [--plan halt|cancel|flatten|broker]

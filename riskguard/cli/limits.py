@@ -16,8 +16,8 @@ from riskguard.locate import rulebook_text
 
 if TYPE_CHECKING:
     from riskguard.core.rulebook import Change
-    from riskguard.services.rulebooks import Waiting
-    from riskguard.services.suggest import Suggestion
+    from riskguard.services.limits.rulebooks import Waiting
+    from riskguard.services.limits.suggest import Suggestion
 
 app = typer.Typer(help="Limits: show them, plan and apply a rulebook.", no_args_is_help=True)
 
@@ -35,7 +35,8 @@ def show(db: Db = None, account: Account = None, as_json: Json = False) -> None:
 
     Exit status: 0 shown; 1 error; 2 no such account.
     """
-    from riskguard.services import overview, rulebooks
+    from riskguard.services import overview
+    from riskguard.services.limits import rulebooks
     from riskguard.store.session import Store
 
     store = Store(database_url(db))
@@ -91,7 +92,7 @@ def plan(
     """
     from riskguard.clock import SystemClock
     from riskguard.core.rulebook import parse
-    from riskguard.services import rulebooks
+    from riskguard.services.limits import rulebooks
     from riskguard.store.session import Store
 
     book, store = parse(rulebook_text(file), account=account), Store(database_url(db))
@@ -203,7 +204,7 @@ def schema() -> None:
 
     Exit status: 0 printed.
     """
-    from riskguard.services.rulebook_schema import text
+    from riskguard.services.limits.rulebook_schema import text
 
     print(text(), end="")
 
@@ -227,7 +228,7 @@ def suggest(
     from dataclasses import asdict
 
     from riskguard.clock import SystemClock
-    from riskguard.services import suggest as suggesting
+    from riskguard.services.limits import suggest as suggesting
     from riskguard.store.session import Store
 
     found = suggesting.suggest(Store(database_url(db)), account, SystemClock().now_us(), days=days)

@@ -43,7 +43,7 @@ def check(
     Exit status: 0 approved; 1 error or unknown outcome; 2 malformed input; 3 refused.
     """
     from riskguard.core.order import Order
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
     if source == "-":
         order = Order.from_mapping(_stdin())

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
 from riskguard.ports import ApprovedOrder, Broker
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.store.rate_limits import RateLedger
 
 ORDERS, READS = "orders", "reads"

@@ -23,8 +23,8 @@ from riskguard.core.calendar import Calendar
 from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
-from riskguard.services import limit_health
 from riskguard.services.finding import Finding, Severity
+from riskguard.services.limits import limit_health
 from riskguard.store import halt, loader, market
 from riskguard.store.session import ACCOUNTS, Store
 from riskguard.store.sqlite import has_wal_reset_bug

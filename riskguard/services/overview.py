@@ -18,7 +18,7 @@ from riskguard.core.reject import Reject
 from riskguard.core.state import severest
 from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.ports import Clock
-from riskguard.services import latch
+from riskguard.services.kill import latch
 from riskguard.services.settings import read_settings
 from riskguard.store import controls, halt, journal, loader, permits, runs
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store

@@ -22,7 +22,7 @@ from riskguard.errors import OrderInvalidError, SettingsError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.locate import folder, rulebook_text
 from riskguard.ports import Clock
-from riskguard.services import rulebooks
+from riskguard.services.limits import rulebooks
 from riskguard.services.settings import DatabaseSettings, Profile, save_settings
 from riskguard.store import books, controls, halt, journal, loader
 from riskguard.store import sqlite as lite

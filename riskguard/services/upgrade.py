@@ -23,7 +23,7 @@ from riskguard.errors import DatabaseMissingError, StoreUnavailableError, Upgrad
 from riskguard.home import sqlite_path, state_directories
 from riskguard.locate import rulebook_text
 from riskguard.ports import Clock
-from riskguard.services import latch
+from riskguard.services.kill import latch
 from riskguard.services.settings import DatabaseSettings, save_settings
 from riskguard.services.setup import migrate
 from riskguard.store import controls, halt, inspect, journal

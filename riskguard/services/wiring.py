@@ -13,9 +13,9 @@ from riskguard.errors import SettingsError, StoreError
 from riskguard.home import database_url
 from riskguard.ports import Alerts, Broker, Clock, Margins, Marks
 from riskguard.services.counting import CountedBroker, ledger_of
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import loader
 from riskguard.store.market import market_tables
 from riskguard.store.session import ACCOUNTS, Store
@@ -61,7 +61,7 @@ def open_guard(
 
     guard.margins = margins
     if sweep and settings.profile in ("paper", "library"):
-        from riskguard.services.schedule import in_process
+        from riskguard.services.sweeps.schedule import in_process
 
         sweepers = [
             sweeper_of(guard, settings, account, (brokers or {}).get(account)) for account in accounts

@@ -10,7 +10,7 @@ import pytest
 
 from riskguard.core.calendar import Calendar
 from riskguard.locate import rulebook_text
-from riskguard.services import rulebook_schema
+from riskguard.services.limits import rulebook_schema
 from tests.cli.shell import Shell
 
 VARIABLE = "RISKGUARD_OPERATOR_TOKEN"

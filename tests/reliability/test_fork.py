@@ -17,7 +17,7 @@ import pytest
 
 from riskguard.clock import SystemClock
 from riskguard.services import overview
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
 from riskguard.store import sqlite as lite
 from tests.services.desk import ACCOUNT, Desk, eventually

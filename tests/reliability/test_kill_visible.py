@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from riskguard.services.killswitch import engage
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.kill.killswitch import engage
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
 from tests.reliability.actors import Actor, acting, times
 from tests.services.desk import build, rulebook
@@ -111,7 +111,7 @@ def test_a_kill_row_written_by_another_program_is_obeyed_the_same(accounts: tupl
 @pytest.mark.parametrize("accounts", [times(20, 200)], indirect=True)
 def test_a_kill_that_only_reached_its_flag_is_obeyed_the_same(accounts: tuple[str, list[str]]) -> None:
     """The database took no row: the file alone halts whoever begins afterwards."""
-    from riskguard.services.killswitch import raise_flags
+    from riskguard.services.kill.killswitch import raise_flags
 
     url, names = accounts
     with acting(PROCESSES, "checker", url) as checkers:

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from riskguard.core.order import Order
-from riskguard.services.guard import RiskGuard
-from riskguard.services.rulebooks import standing
+from riskguard.services.limits.rulebooks import standing
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.setup import initialise
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import paper_broker
 from riskguard.store import journal
 
@@ -276,7 +276,7 @@ def test_what_was_acknowledged_survives_sigkill(url: str, tmp_path: Path) -> Non
 FORKER = (
     """
 import json, os, random, select, signal, sys, time
-import riskguard.services.guard, riskguard.services.wiring, riskguard.store.loader  # warm: the children only fork
+import riskguard.services.orders.guard, riskguard.services.wiring, riskguard.store.loader  # warm: the children only fork
 from riskguard import Order, RiskGuard
 url, kills = sys.argv[1], int(sys.argv[2])
 chance = random.Random(4)

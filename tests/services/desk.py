@@ -21,10 +21,10 @@ from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_e4
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.setup import add_instruments, initialise
-from riskguard.services.sweeper import Sweeper, SweepReport
+from riskguard.services.sweeps.sweeper import Sweeper, SweepReport
 from riskguard.services.wiring import open_guard, paper_path
 from riskguard.store import halt
 from riskguard.store.session import Store

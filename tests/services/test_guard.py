@@ -20,7 +20,7 @@ from riskguard.core.reject import RejectCode
 from riskguard.core.state import TradingState
 from riskguard.errors import DatabaseMissingError, DecisionUnknownError, SchemaMismatchError, UnknownAccountError
 from riskguard.services import overview
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.wiring import open_guard
 from riskguard.store import halt, session
 from riskguard.store.sqlite import has_wal_reset_bug
@@ -202,7 +202,7 @@ def test_an_id_belongs_to_its_account(make_desk: Callable[..., Desk]) -> None:
     made = make_desk(accounts=(ACCOUNT, "follower"))
     made.sweep()
     for name in (ACCOUNT, "follower"):
-        from riskguard.services.sweeper import Sweeper
+        from riskguard.services.sweeps.sweeper import Sweeper
 
         Sweeper(made.guard, name, made.join_market(name)).sweep(now=True)
     first = made.guard.check(made.order(client_order_id="a1"))
@@ -674,7 +674,7 @@ def test_a_torn_last_line_costs_only_itself(spooled: Desk) -> None:
 
 def test_two_sweepers_adopt_it_once(spooled: Desk) -> None:
     """Two daemons on one database meet the same file."""
-    from riskguard.services.sweeper import Sweeper
+    from riskguard.services.sweeps.sweeper import Sweeper
 
     spooled.age_spool()
     other = Sweeper(spooled.another_guard(), ACCOUNT, spooled.join_market())

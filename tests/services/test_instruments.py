@@ -21,7 +21,7 @@ import pytest
 
 from riskguard.core.market import MarketTables
 from riskguard.errors import InstrumentsInvalidError, SettingsError, StoreUnavailableError
-from riskguard.services.instruments import (
+from riskguard.services.instruments.importing import (
     PUT,
     RESTATE,
     SEEN,
@@ -31,7 +31,7 @@ from riskguard.services.instruments import (
     find,
     import_master,
 )
-from riskguard.services.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
+from riskguard.services.instruments.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
 from riskguard.services.setup import initialise
 from riskguard.store import loader, market
 from riskguard.store.session import Store
@@ -588,7 +588,7 @@ def whole_market(path: Path, count: int) -> Path:
 
 MEASURE = """
 import resource, sys, time
-from riskguard.services.instruments import import_master
+from riskguard.services.instruments.importing import import_master
 from riskguard.store.session import Store
 store = Store(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -761,7 +761,7 @@ def test_a_database_replaced_under_an_import_gets_nothing_more(store: Store, tmp
 ROOMLESS = """
 import resource, sys
 from riskguard.errors import StoreUnavailableError
-from riskguard.services.instruments import import_master
+from riskguard.services.instruments.importing import import_master
 from riskguard.store.session import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from riskguard.core.account import Account, TimeLog
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, PermitError
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import loader
 from tests.services.desk import ACCOUNT, FUTURE, SHARE, Clock, Desk, copy, rulebook
 

@@ -16,7 +16,7 @@ import pytest
 from riskguard.brokers.paper import PaperSettings
 from riskguard.core.state import TradingState
 from riskguard.errors import BrokerUnconfirmedError
-from riskguard.services.killrun import DOUBT_US, LEASE_US, KillRunner
+from riskguard.services.kill.killrun import DOUBT_US, LEASE_US, KillRunner
 from riskguard.store import runs, session
 from riskguard.store.runs import KillRun
 from tests.core.tables import Row, table

@@ -20,8 +20,8 @@ import pytest
 
 from riskguard.core.state import TradingState
 from riskguard.errors import KillNotTakenError
-from riskguard.services import killswitch
-from riskguard.services.killswitch import HALTED, HALTED_HERE, NOT_HALTED, engage
+from riskguard.services.kill import killswitch
+from riskguard.services.kill.killswitch import HALTED, HALTED_HERE, NOT_HALTED, engage
 from riskguard.store import halt, journal
 from riskguard.store.session import Store
 from tests.core.tables import Row, table
@@ -95,7 +95,7 @@ SCOPES = table("""
 @pytest.mark.parametrize("row", SCOPES, ids=str)
 def test_who_is_halted(two: Desk, row: Row) -> None:
     """No account, or one that does not exist, halts everything and says so: a slip must not leave the right one trading."""
-    from riskguard.services.sweeper import Sweeper
+    from riskguard.services.sweeps.sweeper import Sweeper
 
     Sweeper(two.guard, "follower", two.join_market("follower")).sweep()
     outcome = two.kill(row.opt("named"))

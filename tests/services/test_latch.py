@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from riskguard.core.state import TradingState
-from riskguard.services import latch
+from riskguard.services.kill import latch
 from riskguard.store import halt
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, START, Desk
@@ -193,7 +193,7 @@ try:
         os.close(os.open(disk / f"i{number}", os.O_CREAT | os.O_EXCL))
 except OSError as e:
     assert e.errno == errno.ENOSPC, e
-from riskguard.services import killswitch
+from riskguard.services.kill import killswitch
 killswitch.LOCK_WAIT_S = 0.5
 outcome = killswitch.engage(desk.store, "leader", by="desk", reason="fat finger", clock=desk.clock)
 full = desk.guard.check(desk.order())

@@ -16,7 +16,8 @@ import pytest
 from riskguard import admin
 from riskguard.core.rulebook import parse
 from riskguard.errors import ReleaseRefusedError, RulebookError
-from riskguard.services import overview, rulebooks
+from riskguard.services import overview
+from riskguard.services.limits import rulebooks
 from riskguard.store import journal
 from riskguard.store.supply import calendar
 from tests.services.desk import ACCOUNT, DAY, SECOND, START, Desk, rulebook

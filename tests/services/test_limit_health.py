@@ -12,8 +12,9 @@ import pytest
 from riskguard import admin
 from riskguard.core.calendar import ist_us
 from riskguard.locate import rulebook_text
-from riskguard.services import doctor, limit_health
+from riskguard.services import doctor
 from riskguard.services.finding import Finding
+from riskguard.services.limits import limit_health
 from riskguard.store.supply import calendar
 from tests.services.desk import ACCOUNT, DAY, SECOND, START, Desk, rulebook
 

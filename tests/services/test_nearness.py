@@ -10,8 +10,8 @@ import pytest
 from riskguard import admin
 from riskguard.core.checks import CHECKS
 from riskguard.core.usage import BY_HAND, CEILINGS, WITHOUT, part_of, tier_of
-from riskguard.services import nearness
-from riskguard.services.nearness import Nearness
+from riskguard.services.limits import nearness
+from riskguard.services.limits.nearness import Nearness
 from riskguard.store.session import StoreBusyError
 from tests.core.tables import Row, table
 from tests.core.test_rulebook import EXAMPLES

@@ -20,9 +20,9 @@ from riskguard.core.money import to_e4
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.locate import rulebook_text
-from riskguard.services.copying import save_rule
+from riskguard.services.orders.copying import save_rule
 from riskguard.services.setup import add_instruments
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import paper_path
 from tests.services.desk import ACCOUNT, DAY, SECOND, SHARE, START, Desk
 

@@ -21,7 +21,7 @@ from riskguard.errors import (
     BrokerUnconfirmedError,
     PermitNotSendableError,
 )
-from riskguard.services.permits import Permit
+from riskguard.services.orders.permits import Permit
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, locked, rulebook
 
@@ -206,7 +206,7 @@ def test_place_is_all_of_it_in_one_call(desk: Desk) -> None:
 
 def test_an_answer_that_cannot_be_written_is_only_doubt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order is out: a locked database may not raise at its sender, and the permit stays reserved."""
-    from riskguard.services import sending
+    from riskguard.services.orders import sending
 
     monkeypatch.setattr(sending, "ANSWER_WAIT_S", 0.02)
     permit = granted(desk)

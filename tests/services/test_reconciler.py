@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from riskguard.core.book import Line
 from riskguard.core.seen import Seen, SeenOrder, SeenPosition, SeenTrade
-from riskguard.services.reconciler import end_earlier_day, take_fill, take_order, take_over
+from riskguard.services.sweeps.reconciler import end_earlier_day, take_fill, take_order, take_over
 from riskguard.store import loader, permits
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, START, Clock, Desk, copy, e4

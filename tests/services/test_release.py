@@ -14,9 +14,10 @@ import pytest
 from riskguard import admin
 from riskguard.core.state import TradingState
 from riskguard.errors import ReleaseRefusedError, UnknownAccountError
-from riskguard.services import killswitch, overview
-from riskguard.services.killrun import KillRunner
-from riskguard.services.killswitch import engage
+from riskguard.services import overview
+from riskguard.services.kill import killswitch
+from riskguard.services.kill.killrun import KillRunner
+from riskguard.services.kill.killswitch import engage
 from riskguard.store import controls, halt
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, Desk
@@ -355,7 +356,7 @@ def test_a_global_halt_is_released_apart(make_desk: Callable[..., Desk]) -> None
     """Releasing one account leaves GLOBAL, releasing GLOBAL leaves the account's own kill."""
     desk = make_desk(accounts=(ACCOUNT, "follower"))
     desk.sweep()
-    from riskguard.services.sweeper import Sweeper
+    from riskguard.services.sweeps.sweeper import Sweeper
 
     Sweeper(desk.guard, "follower", desk.join_market("follower")).sweep()
     desk.kill()

@@ -12,8 +12,8 @@ import pytest
 from riskguard.core.order import Order
 from riskguard.core.seen import SeenOrder
 from riskguard.errors import OrderInvalidError, ReportInvalidError, UnknownAccountError
-from riskguard.services.reports import report_order
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.reports import report_order
+from riskguard.services.sweeps.sweeper import Sweeper
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, SECOND, Desk
 

@@ -17,7 +17,7 @@ from riskguard.core.checks import CHECKS
 from riskguard.core.rulebook import LIMIT_KEYS, parse
 from riskguard.errors import RulebookError
 from riskguard.locate import folder, rulebook_text
-from riskguard.services import rulebook_schema, rulebook_table
+from riskguard.services.limits import rulebook_schema, rulebook_table
 from tests.core.test_rulebook import text_of
 
 SHIPPED = sorted(path.stem for path in folder("rules").glob("*.toml"))
@@ -29,7 +29,7 @@ def fits(book: dict[str, Any]) -> bool:
 
 
 def test_the_published_file_is_the_one_the_checks_make() -> None:
-    """Make it anew with `python -m riskguard.services.rulebook_schema`; it is a schema itself."""
+    """Make it anew with `python -m riskguard.services.limits.rulebook_schema`; it is a schema itself."""
     path = folder("schema") / "rulebook.schema.json"
 
     assert path.read_text(encoding="utf-8") == rulebook_schema.text()
@@ -127,7 +127,7 @@ def test_a_day_written_as_a_day_is_taken_by_the_rulebook_alone() -> None:
 
 
 def test_the_page_is_the_one_the_files_make() -> None:
-    """Make it anew with `python -m riskguard.services.rulebook_table`."""
+    """Make it anew with `python -m riskguard.services.limits.rulebook_table`."""
     page = (folder("rules").parent / "docs" / "rulebooks.md").read_text(encoding="utf-8")
 
     assert page == rulebook_table.page(page)

@@ -17,7 +17,7 @@ import pytest
 from riskguard import admin
 from riskguard.core.rulebook import parse
 from riskguard.errors import RulebookError, UnknownAccountError
-from riskguard.services import rulebooks
+from riskguard.services.limits import rulebooks
 from riskguard.store import controls, journal
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, LIMITS, Desk, rulebook

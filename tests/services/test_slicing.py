@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from riskguard.services.exits import exit_all
-from riskguard.services.killrun import KillRunner
-from riskguard.services.slicing import SLICES_AT_ONCE_MAX, sliced
+from riskguard.services.kill.killrun import KillRunner
+from riskguard.services.orders.exits import exit_all
+from riskguard.services.orders.slicing import SLICES_AT_ONCE_MAX, sliced
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, FUTURE, Desk, rulebook
 

@@ -13,8 +13,8 @@ import pytest
 
 from riskguard.core.rulebook import changes, parse
 from riskguard.errors import UnknownAccountError
-from riskguard.services import rulebooks, suggest
-from riskguard.services.suggest import Suggestion
+from riskguard.services.limits import rulebooks, suggest
+from riskguard.services.limits.suggest import Suggestion
 from riskguard.store import controls
 from tests.services.desk import ACCOUNT, DAY, START, Desk, rulebook
 

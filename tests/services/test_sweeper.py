@@ -16,8 +16,8 @@ from riskguard import admin
 from riskguard.core.money import to_text
 from riskguard.core.state import TradingState
 from riskguard.errors import ReportInvalidError
-from riskguard.services import killswitch
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.kill import killswitch
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import halt, runs
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, FUTURE, SECOND, SHARE, Desk, e4, rulebook

@@ -234,7 +234,7 @@ OWNERS = table("""
 
 @pytest.mark.parametrize("row", OWNERS, ids=str)
 def test_whom_a_kill_row_halts(make_desk: Callable[..., Desk], row: Row) -> None:
-    from riskguard.services.sweeper import Sweeper
+    from riskguard.services.sweeps.sweeper import Sweeper
 
     desk = make_desk(accounts=(ACCOUNT, "follower"))
     desk.sweep()

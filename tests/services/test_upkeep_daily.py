@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from riskguard.core.calendar import ist_us
-from riskguard.services.schedule import Schedule
 from riskguard.services.settings import DatabaseSettings
+from riskguard.services.sweeps.schedule import Schedule
 from riskguard.services.upkeep import archive, daily
 from riskguard.services.upkeep.daily import Upkeep, is_time
 from riskguard.services.upkeep.lock import alone
@@ -163,7 +163,7 @@ def test_a_long_run_holds_no_sweep_up(desk: Desk, monkeypatch: pytest.MonkeyPatc
         return []
 
     monkeypatch.setattr(Upkeep, "tick", hang)
-    monkeypatch.setattr("riskguard.services.schedule.UPKEEP_LOOKED_AT_S", 0.1)
+    monkeypatch.setattr("riskguard.services.sweeps.schedule.UPKEEP_LOOKED_AT_S", 0.1)
     schedule = Schedule(desk.guard, [desk.sweeper], every_s=0.1, upkeep=upkeep(desk))
     schedule.start()
     try:

@@ -21,7 +21,7 @@ from riskguard.core.order import Order
 from riskguard.core.seen import SeenOrder
 from riskguard.core.state import TradingState, severest
 from riskguard.errors import StoreUnavailableError, UpgradeError
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.setup import initialise
 from riskguard.services.upgrade import Upgraded, upgrade
 from riskguard.store import books, controls, inspect, journal

@@ -13,7 +13,7 @@ import pytest
 
 from riskguard.core.state import TradingState
 from riskguard.locate import folder
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
 from tests.services.desk import ACCOUNT, START, Clock, Desk, build, copy, rulebook
 from tests.store.rows import AUDIT, EVENT, FOREVER, FUNDS, LEG, MAPPING, ORDER, Row, put
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from riskguard.core.state import TradingState
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.upgrade import upgrade
 from riskguard.store import controls
 from riskguard.store.inspect import V3_DOUBLES, drift, identify, integrity

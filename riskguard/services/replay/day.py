@@ -14,7 +14,7 @@ from riskguard.core.quote import Quote
 from riskguard.core.state import TradingState
 from riskguard.errors import SettingsError
 from riskguard.feeds.bars import Bar, Day
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.replay.market import (
     ACCOUNT,
     FIRE_AGAIN_S,
@@ -33,10 +33,10 @@ from riskguard.services.replay.market import (
 )
 from riskguard.services.replay.outcome import Moment, Outcome
 from riskguard.services.replay.strategies import STRATEGIES, Wish, held
-from riskguard.services.schedule import Schedule
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.setup import add_instruments, initialise
-from riskguard.services.sweeper import Sweeper, SweepReport
+from riskguard.services.sweeps.schedule import Schedule
+from riskguard.services.sweeps.sweeper import Sweeper, SweepReport
 from riskguard.services.wiring import open_guard, paper_path
 from riskguard.store import runs
 

@@ -24,7 +24,7 @@ from riskguard.services.replay.market import (
 )
 from riskguard.services.replay.outcome import Moment
 from riskguard.services.replay.strategies import STRATEGIES, held
-from riskguard.services.sweeper import charges_of
+from riskguard.services.sweeps.measuring import charges_of
 
 
 class Unchecked:

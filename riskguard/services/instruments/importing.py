@@ -32,7 +32,7 @@ from riskguard.core.money import rupees, to_text
 from riskguard.core.pricing import OPTION_PROTECTION_PCT, PROTECTION_PCT
 from riskguard.core.terms import Segment
 from riskguard.errors import InstrumentsInvalidError, SettingsError, StoreUnavailableError, shown
-from riskguard.services.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
+from riskguard.services.instruments.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
 from riskguard.store import loader
 from riskguard.store.market import market_tables
 from riskguard.store.session import Session, Store

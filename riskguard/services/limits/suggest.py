@@ -22,8 +22,8 @@ from riskguard.core.params import Params
 from riskguard.core.rulebook import written
 from riskguard.core.usage import CEILINGS, WHOLE, gauges
 from riskguard.errors import RulebookError, UnknownAccountError
-from riskguard.services.nearness import asked_of
-from riskguard.services.rulebooks import standing
+from riskguard.services.limits.nearness import asked_of
+from riskguard.services.limits.rulebooks import standing
 from riskguard.store import loader
 from riskguard.store.session import ACCOUNTS, Store
 from riskguard.store.statements import fixed, param, prepare

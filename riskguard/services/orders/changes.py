@@ -25,9 +25,9 @@ from riskguard.core.money import to_text
 from riskguard.core.order import Order
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.errors import OrderInvalidError, PermitNotSendableError
-from riskguard.services import latch
-from riskguard.services.permits import Permit
-from riskguard.services.restating import restate
+from riskguard.services.kill import latch
+from riskguard.services.orders.permits import Permit
+from riskguard.services.orders.restating import restate
 from riskguard.store import journal, loader, permits, supply
 from riskguard.store.loader import Loaded
 from riskguard.store.session import Session
@@ -35,7 +35,7 @@ from riskguard.store.statements import param, prepare
 from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 _o = orders.c
 FOREIGN = prepare(

@@ -21,10 +21,10 @@ from riskguard.core.seen import Seen, SeenOrder
 from riskguard.errors import BrokerError, BrokerRefusedError, PermitError, RiskGuardError, StoreError
 from riskguard.ports import Broker
 from riskguard.redaction import redacted
-from riskguard.services.guard import RiskGuard
-from riskguard.services.look import look
-from riskguard.services.reconciler import take_over
-from riskguard.services.slicing import sliced
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.orders.slicing import sliced
+from riskguard.services.sweeps.look import look
+from riskguard.services.sweeps.reconciler import take_over
 from riskguard.store import loader, permits, runs
 from riskguard.store.runs import KillRun
 

@@ -9,27 +9,26 @@ import logging
 import os
 import secrets
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from riskguard import data
 from riskguard.core.account import Account
 from riskguard.core.assess import Action, Finding, LossWatch, assess
 from riskguard.core.calendar import ist_us
-from riskguard.core.charges import ChargeFill, ChargeTable, ChargeTableError, ChargeUnknownError
-from riskguard.core.pnl import DayPnl, day_pnl
-from riskguard.core.quote import Quote
-from riskguard.core.seen import Seen, SeenTrade
+from riskguard.core.pnl import DayPnl
+from riskguard.core.seen import Seen
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker, Marks
-from riskguard.services import killswitch, latch, rulebooks
-from riskguard.services.guard import RiskGuard
-from riskguard.services.killrun import KillRunner
-from riskguard.services.look import look
-from riskguard.services.nearness import Nearness
-from riskguard.services.reconciler import end_earlier_day, take_over
+from riskguard.services.kill import killswitch, latch
+from riskguard.services.kill.killrun import KillRunner
+from riskguard.services.limits import rulebooks
+from riskguard.services.limits.nearness import Nearness
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.sweeps.look import look
+from riskguard.services.sweeps.measuring import measured, quotes_of
+from riskguard.services.sweeps.reconciler import end_earlier_day, take_over
+from riskguard.services.sweeps.rollover import roll_over
 from riskguard.services.tokens import ExpiryWatch
-from riskguard.store import books, controls, halt, journal, loader, permits, runs, violations
+from riskguard.store import controls, halt, journal, loader, permits, runs, violations
 from riskguard.store.session import Session, StoreBusyError
 
 log = logging.getLogger("riskguard")
@@ -146,8 +145,8 @@ class Sweeper:
             session.read_heads(self.account)
             group = loader.group_of(session, self.account) or ""
             account = loader.load(session, self.account, group, now_us, whole_day=True).account
-            quotes = self._quotes(session, account)
-            pnl = self._measure(session, account, quotes, date, now_us)
+            quotes = quotes_of(guard, self.marks, session, account)
+            pnl = measured(session, account, quotes, date, now_us)
             before = runs.watches(session, self.account, date)
             judged = assess(account, pnl, _not_yet_done(before, account, now_us), now_us)
             if seen is not None and seen.failures:
@@ -184,35 +183,6 @@ class Sweeper:
         session.read_heads(self.account)
         return released, generation
 
-    def _quotes(self, session: Session, account: Account) -> dict[tuple[str, str], Quote]:
-        """
-        Return the freshest quote of every line: this process's own, the shared mark, or the marks' source.
-
-        What the source knows better is shared, so that checks of other processes see it too.
-        """
-        found = {}
-        for key in account.positions:
-            shared = books.mark(session, key)
-            fed = self.marks.quote(*key) if self.marks is not None else None
-            known = [each for each in (self.guard.held_quote(key), shared, fed) if each is not None]
-            if not known:
-                continue
-            found[key] = newest = max(known, key=lambda quote: quote.at_us)
-            if newest is fed and (shared is None or fed.at_us > shared.at_us):
-                books.save_mark(session, key, fed, "sweep")
-        return found
-
-    def _measure(
-        self, session: Session, account: Account, quotes: dict[tuple[str, str], Quote], date: str, now_us: int
-    ) -> DayPnl:
-        baseline = books.baseline(session, self.account, date)
-        if baseline is None:
-            return DayPnl(None, 0, False, "no baseline for this session: `riskguard baseline set`")
-        if account.position_seen_us is None:
-            return DayPnl(None, 0, False, "positions were never reported")
-        charges_e4 = charges_of(account, books.day_trades(session, self.account, date), date)
-        return day_pnl(account.positions, account.instruments, quotes, charges_e4, now_us, baseline[2])
-
     def _write(self, session: Session, account: Account, action: Action, now_us: int) -> None:
         """Write one action: the violation, and the state unless the kill switch will."""
         limit, finding = action.limit, action.finding
@@ -246,88 +216,3 @@ def _not_yet_done(watches: dict[str, LossWatch], account: Account, now_us: int) 
     return {
         limit_id: replace(watch, tripped=False) if limit_id in halting else watch for limit_id, watch in watches.items()
     }
-
-
-def roll_over(session: Session, account: str, date: str, seen: Seen | None, now_us: int) -> bool:
-    """
-    Open the session's book once: the baseline, and what was carried in. Idempotent; never re-bases a day.
-
-    With a broker the carried quantity is its list less today's fills. Without one it is yesterday's book.
-    A day that starts without either (first start, no broker) gets its baseline when positions are reported.
-    """
-    if books.baseline(session, account, date) is not None:
-        return False
-    if seen is not None:
-        if seen.positions is None or seen.trades is None:
-            return False  # nothing proves what was carried in: P&L stays unknown
-        _open_from_broker(session, account, date, seen)
-        equity = seen.funds.opening_e4 if seen.funds is not None else None
-        return books.write_baseline(session, account, date, now_us, source="OPEN", opening_equity_e4=equity)
-    last = session.row(books.LAST_SESSION, account=account, before=date)
-    if last is None or last[0] is None:
-        return False
-    _open_from_yesterday(session, account, date, last[0])
-    return books.write_baseline(session, account, date, now_us, source="OPEN", opening_equity_e4=None)
-
-
-def _open_from_broker(session: Session, account: str, date: str, seen: Seen) -> None:
-    filled: dict[tuple[str, str, str], int] = {}
-    for trade in seen.trades or ():
-        key = (trade.exchange_segment, trade.security_id, trade.product)
-        filled[key] = filled.get(key, 0) + (trade.quantity if trade.side == "BUY" else -trade.quantity)
-    for row in seen.positions or ():
-        key = (row.exchange_segment, row.security_id, row.product)
-        carried = row.net - filled.get(key, 0)
-        if carried:
-            books.carry_line(session, account, date, key, carried, row.previous_close_e4)
-
-
-def _open_from_yesterday(session: Session, account: str, date: str, yesterday: str) -> None:
-    for row in session.rows(books.LINES, account=account, session_date=yesterday):
-        segment, security, product, start, _close, filled, *_rest = row
-        carried = start + filled
-        if carried and product != "INTRADAY":
-            last = books.mark(session, (segment, security))
-            close_e4 = last.ltp_e4 if last is not None else None
-            books.carry_line(session, account, date, (segment, security, product), carried, close_e4)
-
-
-@lru_cache(maxsize=1)
-def charge_table() -> ChargeTable:
-    """The shipped table of charges, read once."""
-    return ChargeTable.parse(data.charges_text())
-
-
-def charges_of(account: Account, trades: list[SeenTrade], date: str) -> int:
-    """
-    Return the session's charges in 1/10000 rupee, as the ledger will have them; 0 before the first fill.
-
-    Where the table has no row at all the highest known rate stands in (`core.charges`); an instrument it
-    cannot classify counts nothing and is logged, because a guess would look like a fact.
-    """
-    if not trades:
-        return 0
-    day = dt.date.fromisoformat(date)
-    fills = []
-    for trade in trades:
-        instrument = account.instruments.get((trade.exchange_segment, trade.security_id))
-        fills.append(
-            ChargeFill(
-                exchange_segment=trade.exchange_segment,
-                kind=instrument.kind if instrument is not None else "EQUITY",
-                security_id=trade.security_id,
-                product=trade.product,
-                side=trade.side,
-                quantity=trade.quantity,
-                price_e4=trade.price_e4,
-                order_id=trade.order_id,
-                trade_date=day,
-                multiplier=(instrument.multiplier if instrument is not None else 1) or 1,
-                underlying=instrument.underlying if instrument is not None else "",
-            )
-        )
-    try:
-        return charge_table().charge_day(fills).total_e4
-    except (ChargeUnknownError, ChargeTableError) as e:
-        log.warning("charges of %s are unknown: %s", account.name, e)
-        return 0

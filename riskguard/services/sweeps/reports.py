@@ -12,12 +12,12 @@ from riskguard.core.order import checked_name
 from riskguard.core.seen import Seen, SeenOrder, SeenPosition, SeenTrade
 from riskguard.core.terms import Product, Segment
 from riskguard.errors import OrderInvalidError, ReportInvalidError, UnknownAccountError
-from riskguard.services.reconciler import take_fill, take_order, take_over
+from riskguard.services.sweeps.reconciler import take_fill, take_order, take_over
 from riskguard.store import books, loader
 from riskguard.store.session import ACCOUNTS, Session, Store
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 WAIT_S = 2.0
 POSITION_KEYS = ("exchange_segment", "security_id", "product", "net", "previous_close")

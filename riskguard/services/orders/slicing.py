@@ -6,7 +6,7 @@ from riskguard.core.instrument import Instrument
 from riskguard.core.order import Order
 from riskguard.core.pricing import quote_ttl_us, reference_price_e4, risk_price_e4
 from riskguard.core.sizing import largest_order, slices
-from riskguard.services.guard import RiskGuard
+from riskguard.services.orders.guard import RiskGuard
 
 SLICES_AT_ONCE_MAX = 8
 """Messages of a second are few, and cancels want theirs; what is left is closed by the next round, or asked again."""

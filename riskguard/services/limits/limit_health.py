@@ -18,8 +18,8 @@ from riskguard.core.calendar import DAY_US, Calendar
 from riskguard.core.limits import Limit
 from riskguard.errors import RiskGuardError
 from riskguard.locate import rulebook_text
-from riskguard.services import rulebooks
 from riskguard.services.finding import Finding, Severity
+from riskguard.services.limits import rulebooks
 from riskguard.store import loader
 from riskguard.store.session import ACCOUNTS, Session, Store
 from riskguard.store.statements import Prepared, fixed, param, prepare

@@ -134,7 +134,7 @@ def _write_row(
 ) -> tuple[str, ...]:
     """Commit the kill on a FULL connection of its own, ahead of every writer."""
     from riskguard.clock import SystemClock
-    from riskguard.services import latch
+    from riskguard.services.kill import latch
     from riskguard.store import controls
     from riskguard.store.session import Store as OpenStore
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import UnknownAccountError
-from riskguard.services import latch, rulebooks
+from riskguard.services.kill import latch
+from riskguard.services.limits import rulebooks
 from riskguard.store import books, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session, Store

@@ -1,7 +1,7 @@
 """
 The JSON Schema of a rulebook, for editors: made from the checks' own parameters, so that it cannot fall behind them.
 
-    python -m riskguard.services.rulebook_schema
+    python -m riskguard.services.limits.rulebook_schema
 
 writes `schema/rulebook.schema.json`. An editor knows types, words and keys by it; whether a rulebook is one is for
 `riskguard limits plan` to say.

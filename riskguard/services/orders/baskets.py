@@ -22,14 +22,14 @@ from riskguard.core.decide import Decision
 from riskguard.core.order import Order
 from riskguard.core.reject import Reject
 from riskguard.errors import OrderInvalidError
-from riskguard.services import latch
-from riskguard.services.restating import restate
+from riskguard.services.kill import latch
+from riskguard.services.orders.restating import restate
 from riskguard.store import journal, loader, permits, supply
 from riskguard.store.loader import Loaded
 from riskguard.store.session import Session
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from riskguard.redaction import redacted
 from riskguard.store.permits import PermitRow
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 BEGIN_WITHIN_US = 250_000
 """The request must leave this soon after the mark: later, a kill may already have looked and gone on."""

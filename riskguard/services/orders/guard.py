@@ -30,11 +30,12 @@ from riskguard.errors import (
     StoreUnavailableError,
 )
 from riskguard.ports import Clock
-from riskguard.services import latch, sending
-from riskguard.services.kept import Kept
-from riskguard.services.permits import Approved, Permit
-from riskguard.services.restating import restate
-from riskguard.services.sending import ANSWER_WAIT_S
+from riskguard.services.kill import latch
+from riskguard.services.orders import sending
+from riskguard.services.orders.kept import Kept
+from riskguard.services.orders.permits import Approved, Permit
+from riskguard.services.orders.restating import restate
+from riskguard.services.orders.sending import ANSWER_WAIT_S
 from riskguard.store import books, controls, halt, journal, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
@@ -42,8 +43,8 @@ from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store
 if TYPE_CHECKING:
     from riskguard.core.seen import SeenMargin
     from riskguard.ports import Margins
-    from riskguard.services.baskets import BasketDecision
-    from riskguard.services.copying import CopyDecision, LeaderFill
+    from riskguard.services.orders.baskets import BasketDecision
+    from riskguard.services.orders.copying import CopyDecision, LeaderFill
 
 log = logging.getLogger("riskguard")
 log.addHandler(logging.NullHandler())  # a library is silent until its user says where to
@@ -335,7 +336,7 @@ class RiskGuard:
 
     def check_basket(self, orders: Sequence[Order], *, emergency_exit: str | None = None) -> BasketDecision:
         """Decide on several legs as one, all or nothing; see `services.baskets.check_basket`."""
-        from riskguard.services.baskets import check_basket
+        from riskguard.services.orders.baskets import check_basket
 
         return check_basket(self, orders, emergency_exit=emergency_exit or "")
 
@@ -344,7 +345,7 @@ class RiskGuard:
         emergency_exit: str | None = None, **changes: Any,
     ) -> Decision:  # fmt: skip
         """Decide on a change of a working order; see `services.changes.check_modify`."""
-        from riskguard.services.changes import check_modify
+        from riskguard.services.orders.changes import check_modify
 
         return check_modify(
             self, target, changes, account=account, client_order_id=client_order_id, emergency_by=emergency_exit or ""
@@ -352,13 +353,13 @@ class RiskGuard:
 
     def check_copies(self, asked: Order | LeaderFill, *, mode: Literal["any", "all"] = "any") -> CopyDecision:
         """Judge every follower's copy of a leader's order or fill; see `services.copying.check_copies`."""
-        from riskguard.services.copying import check_copies
+        from riskguard.services.orders.copying import check_copies
 
         return check_copies(self, asked, mode=mode)
 
     def prepare(self, orders: Order | Sequence[Order], margins: Margins | None = None) -> SeenMargin:
         """Ask the broker what *orders* need and keep it for the check; see `services.margins.prepare`."""
-        from riskguard.services.margins import prepare
+        from riskguard.services.orders.margins import prepare
 
         return prepare(self, orders, margins)
 
@@ -505,7 +506,7 @@ class RiskGuard:
         Raises:
             KillNotTakenError: Nothing is halted. An outcome that halts this host alone is returned, and says so.
         """
-        from riskguard.services.killswitch import engage
+        from riskguard.services.kill.killswitch import engage
 
         outcome = engage(self.store, account, by=by, reason=reason, plan=plan, clock=self.clock)
         if not outcome.halted:
@@ -514,20 +515,20 @@ class RiskGuard:
 
     def report_positions(self, rows: Any, *, account: str | None = None, at: Any = None) -> int:
         """Report the complete position list of an account; see `services.reports.report_positions`."""
-        from riskguard.services.reports import report_positions
+        from riskguard.services.sweeps.reports import report_positions
 
         return report_positions(self, rows, account=account, at=at)
 
     def report_fill(self, account: str, **fill: Any) -> bool:
         """Report one fill; see `services.reports.report_fill`."""
-        from riskguard.services.reports import report_fill
+        from riskguard.services.sweeps.reports import report_fill
 
         return report_fill(self, account, **fill)
 
     @property
     def instruments(self) -> Any:
         """Instruments by symbol, for `Order.from_symbol`."""
-        from riskguard.services.reports import Instruments
+        from riskguard.services.sweeps.reports import Instruments
 
         return Instruments(self.store)
 

@@ -20,7 +20,7 @@ from riskguard.store.tables.funds import margin_requirements
 
 if TYPE_CHECKING:
     from riskguard.ports import Margins
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 ADD = insert_into(
     margin_requirements, "account_type", "security_id", "exchange_segment", "quantity", "price", "product", "total_margin",

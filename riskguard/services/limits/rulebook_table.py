@@ -1,7 +1,7 @@
 """
 The table of docs/rulebooks.md: every check against every shipped rulebook, made from the files.
 
-    python -m riskguard.services.rulebook_table
+    python -m riskguard.services.limits.rulebook_table
 
 writes it between its two marks; the argument around it is written by people.
 """
@@ -16,7 +16,7 @@ from riskguard.core.money import rupees, to_e4
 from riskguard.core.rulebook import HERE, parse
 from riskguard.locate import folder, rulebook_text
 
-BEGIN: Final = "<!-- begin: made by python -m riskguard.services.rulebook_table -->"
+BEGIN: Final = "<!-- begin: made by python -m riskguard.services.limits.rulebook_table -->"
 END: Final = "<!-- end -->"
 DEMO: Final = "demo-index-futures"
 ORDER: Final = ("default", "intraday-equity", "intraday-options", "copy-trading", "sebi-algo", DEMO)

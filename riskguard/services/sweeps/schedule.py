@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from riskguard.services.guard import RiskGuard
-from riskguard.services.sweeper import Sweeper
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.sweeps.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from riskguard.services.upkeep.daily import Upkeep

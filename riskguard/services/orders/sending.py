@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from riskguard.core.state import Cause, severest
 from riskguard.errors import PermitNotSendableError, RiskGuardError
-from riskguard.services import latch
-from riskguard.services.permits import Permit
-from riskguard.services.restating import admits, causes_of
+from riskguard.services.kill import latch
+from riskguard.services.orders.permits import Permit
+from riskguard.services.orders.restating import admits, causes_of
 from riskguard.store import loader, permits
 from riskguard.store.loader import Loaded
 from riskguard.store.session import Session
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 log = logging.getLogger("riskguard")
 

@@ -8,8 +8,8 @@ from typing import Any
 from riskguard.core.order import Order
 from riskguard.errors import RiskGuardError
 from riskguard.ports import Broker
-from riskguard.services.guard import RiskGuard
-from riskguard.services.slicing import sliced
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.orders.slicing import sliced
 from riskguard.store import journal, loader
 
 WAIT_S = 5.0

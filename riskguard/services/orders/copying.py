@@ -31,8 +31,8 @@ from riskguard.core.params import explain
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import TradingState
 from riskguard.errors import InputError, SettingsError, UnknownAccountError
-from riskguard.services import latch
-from riskguard.services.restating import restate
+from riskguard.services.kill import latch
+from riskguard.services.orders.restating import restate
 from riskguard.store import copies, journal, loader, supply
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session
@@ -41,7 +41,7 @@ from riskguard.store.tables.authentication import config
 from riskguard.store.tables.statements import trades
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 PREFIX = "riskguard.copy."
 RULES = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(fixed(f"{PREFIX}%"))))

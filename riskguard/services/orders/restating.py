@@ -12,13 +12,13 @@ from riskguard.core.money import to_text
 from riskguard.core.order import Order
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import Cause, TradingState, severest
-from riskguard.services.permits import Permit
+from riskguard.services.orders.permits import Permit
 from riskguard.store import permits
 from riskguard.store.loader import Loaded
 from riskguard.store.session import Session
 
 if TYPE_CHECKING:
-    from riskguard.services.guard import RiskGuard
+    from riskguard.services.orders.guard import RiskGuard
 
 
 def restate(

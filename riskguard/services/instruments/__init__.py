@@ -1,0 +1,1 @@
+"""The instrument master: reading it, and importing it."""

@@ -1,0 +1,1 @@
+"""Rulebooks and the limits they make: apply, schema, table, suggestions, how near they came."""
