@@ -160,7 +160,7 @@ def test_a_kill_somebody_adopted_first_is_one_kill(desk: Desk) -> None:
 def test_until_the_flag_is_on_disk_only_the_standard_library_is_needed(desk: Desk) -> None:
     """A broken installation must not be able to stop a kill."""
     script = (
-        "import sys; from riskguard.services import killswitch as k; "
+        "import sys; from riskguard.services.kill import killswitch as k; "
         "k.raise_flags(sys.argv[1], 'leader', by='a', reason='b', plan='cancel'); "
         "print(sorted({n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names) - {'riskguard', '__main__'}))"
     )
