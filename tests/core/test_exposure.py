@@ -8,6 +8,7 @@ import pytest
 
 from riskguard.core import exposure
 from riskguard.core.account import Account, Unfunded
+from riskguard.core.direction import naked_short_units
 from riskguard.core.exposure import Exposure, Naked, Reach, ToFlat
 from riskguard.core.facts import Facts
 from riskguard.core.scope import Scope
@@ -414,7 +415,7 @@ def test_naked_lots_follow_the_quantity_exactly() -> None:
     book = Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(HERE)
     for quantity in range(1, 130):
         line = of.positions[CALL.key]["INTRADAY"]
-        held = exposure.naked_short_units(CALL, of.positions, of.instruments, CALL.key, -quantity)
+        held = naked_short_units(CALL, of.positions, of.instruments, CALL.key, -quantity)
         assert book.after(quantity) == -(held // -25) + 1, quantity
         assert line.net == 60
 

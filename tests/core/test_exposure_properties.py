@@ -15,7 +15,7 @@ from riskguard.core import exposure
 from riskguard.core.account import Account
 from riskguard.core.book import Line, Working
 from riskguard.core.checks import by_name
-from riskguard.core.direction import Direction
+from riskguard.core.direction import Direction, naked_short_units
 from riskguard.core.facts import Facts
 from riskguard.core.order import Order
 from riskguard.core.scope import Scope
@@ -168,11 +168,11 @@ def test_a_hedge_is_worth_what_it_covers(data: st.DataObject) -> None:
     instrument = BY_NAME[data.draw(st.sampled_from(["ce", "near"]))]
     facts = Facts.of(order_of(instrument, "BUY", 25, "12", product="MARGIN"), of, NOW)
     book = instrument, of.positions, of.instruments
-    bare = exposure.naked_short_units(*book)
+    bare = naked_short_units(*book)
     if facts.direction is not Direction.HEDGING:
-        assert exposure.naked_short_units(*book, instrument.key, 10**9) == bare
+        assert naked_short_units(*book, instrument.key, 10**9) == bare
         return
 
     assert facts.naked > 0
     for bought, covered in ((facts.naked - 1, facts.naked - 1), (facts.naked, facts.naked), (10**6, facts.naked)):
-        assert exposure.naked_short_units(*book, instrument.key, bought) == bare - covered
+        assert naked_short_units(*book, instrument.key, bought) == bare - covered
