@@ -10,21 +10,24 @@ from dataclasses import dataclass
 
 from riskguard.clock import SystemClock
 from riskguard.core.money import rupees, to_e4
+from riskguard.core.release import PROBATION, Family, Waiting, family_of, goes_on_probation, objection, same_person
 from riskguard.core.rulebook import Change, parse
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import ReleaseRefusedError, ReportInvalidError, UnknownAccountError
-from riskguard.ports import Clock
+from riskguard.ports import BrokerLock, Clock
+from riskguard.redaction import redacted
 from riskguard.services.kill import latch
 from riskguard.services.limits import rulebooks
 from riskguard.services.settings import read_settings
-from riskguard.store import books, controls, halt, journal, loader, runs
+from riskguard.store import books, controls, halt, journal, loader, releases, runs
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
 
 WAIT_S = 5.0
 SAME_DAY_HOLD_US = 30 * 60 * 1_000_000
 """A loss released the same day is held this long first, with a second approver who types the scope's name."""
-LOSS_CAUSES = frozenset({"DAILY_LOSS"})
 SNAPSHOT_FRESH_US = 120_000_000
+NUMBERS_BEFORE_S = 60
+"""A breach is written a moment before the kill it makes."""
 
 
 def apply_rulebook(
@@ -40,7 +43,7 @@ def apply_rulebook(
     Raises RulebookError (nothing is applied), ReleaseRefusedError (the approver is who applies),
     UnknownAccountError.
     """
-    if approver and _same_person(approver, by):
+    if approver and same_person(approver, by):
         raise ReleaseRefusedError(
             f"`{approver}` cannot approve what `{by}` applies: a second approver is another person"
         )
@@ -54,10 +57,6 @@ def apply_rulebook(
         )
 
 
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
-
-
 @dataclass(frozen=True, slots=True)
 class Release:
     """What was released, and what the scope admits now."""
@@ -68,16 +67,68 @@ class Release:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """
+    What a person should read before releasing: what stopped the scope, with its numbers, and what follows.
+
+    `objection` is why a release would be refused now, "" if it would not. `returns_to` is the state after it.
+    """
+
+    scope: str
+    family: Family
+    causes: tuple[str, ...]
+    numbers: tuple[str, ...]  # of the breaches behind it
+    gone: tuple[str, ...]  # what the kill cancelled or closed, and what it left undone
+    returns_to: TradingState
+    allows: str
+    objection: str
+
+
+def review(
+    store: Store, account: str | None, *, by: str = "", approver: str = "", typed_scope: str = "", only: str = "",
+    lock: BrokerLock | None = None, clock: Clock | None = None,
+) -> Review:  # fmt: skip
+    """
+    Say what a release of *account* (GLOBAL when None) would do, and whether it would be refused. Changes nothing.
+
+    Raises UnknownAccountError, StoreUnavailableError.
+    """
+    now_us = (clock or SystemClock()).now_us()
+    owner = GLOBAL if account is None else account
+    switch = _switch_objection(lock)
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        known = _known(session, account)
+        session.read_heads(owner)
+        session.read_heads(GLOBAL)
+        standing = _Standing.of(session, store, owner, only)
+        said = switch or _objection(session, standing, known, account, by, approver, typed_scope, now_us)
+        numbers = releases.breaches(session, owner, max(0, standing.since_us // 1_000_000 - NUMBERS_BEFORE_S))
+        gone = tuple(said for kill_id in sorted(standing.kills) for said in releases.steps(session, kill_id))
+        store.roll_back(session)
+    state = standing.returns_to()
+    allows = (
+        "only orders that reduce a position, until it is released once more"
+        if state is TradingState.REDUCE_ONLY
+        else "orders that add risk, as far as the limits let them"
+    )
+    return Review(
+        owner, standing.family, tuple(each.sentence() for each in standing.causes), numbers, gone, state, allows, said
+    )
+
+
 def release(
     store: Store, account: str | None, *, by: str, reason: str, approver: str = "", typed_scope: str = "",
-    clock: Clock | None = None,
+    only: str = "", lock: BrokerLock | None = None, clock: Clock | None = None,
 ) -> Release:  # fmt: skip
     """
     Release *account*, or GLOBAL when None. Never touches the day's baseline; if a loss still stands, the next
     sweep trips again.
 
-    A manual kill is held for the `release_hold_s` setting. A loss is held to the next session, or, the same
-    day, 30 minutes with a second *approver* and the scope's name typed; it returns to REDUCE_ONLY.
+    A manual kill is held for the `release_hold_s` setting and returns to the state before it. A loss is held to the
+    next session, or, the same day, 30 minutes with a second *approver* and the scope's name typed; it, a runaway and
+    a broker's switch return to REDUCE_ONLY, which the next release ends. *only* names one part of the account that is
+    stopped, like `STRATEGY:dip`, and leaves all else as it is. *lock* is the broker's own switch: it must read off.
 
     Raises:
         ReleaseRefusedError: Names the precondition that does not hold. The scope stays halted.
@@ -93,41 +144,121 @@ def release(
             halt.prepare(directory)  # a lost halt directory halts; a person's release is what brings it back
     except OSError as e:
         raise ReleaseRefusedError(f"a halt directory cannot be made ({e}): mend it, then release") from None
+    refused = _switch_objection(lock)  # asked outside the lock, and before anything is written
+    if refused:
+        raise ReleaseRefusedError(refused)
     with store.session(durable=True, wait_s=WAIT_S) as session:
-        known = tuple(row[0] for row in session.rows(ACCOUNTS))
-        if account is not None and account not in known:
-            raise UnknownAccountError(account, known)
+        known = _known(session, account)
         session.read_heads(owner)
         session.read_heads(GLOBAL)
-        kills = _standing_kills(session, store, owner)
-        is_loss = any(cause in LOSS_CAUSES for cause, _started in kills.values()) or _loss_stands(session, owner)
-        _check_waits(session, kills, is_loss, owner, approver, by, typed_scope, now_us)
-        _check_book(session, (account,) if account is not None else known, now_us)
-        kill_ids = tuple(sorted(kills))
+        standing = _Standing.of(session, store, owner, only)
+        refused = _objection(session, standing, known, account, by, approver, typed_scope, now_us)
+        if refused:
+            raise ReleaseRefusedError(refused)
+        kill_ids = tuple(sorted(standing.kills))
         action_id = controls.open_action(session, owner, "RELEASE", by, reason, now_us, " ".join(kill_ids))
-        override = {"approver": approver} if approver else {}
-        contents = {"scope": owner, "kill_ids": list(kill_ids), "by": by, "reason": reason, "loss": is_loss, **override}
+        contents = {
+            "scope": owner, "kill_ids": list(kill_ids), "by": by, "reason": reason,
+            "loss": standing.family is Family.LOSS, "family": standing.family.name,
+            "causes": [each.sentence() for each in standing.causes], **({"only": only} if only else {}),
+            **({"approver": approver} if approver else {}),
+        }  # fmt: skip
         head = journal.append(session, owner, "RELEASE", contents, now_us)
-        controls.unlatch(session, owner, by, reason, action_id, now_us)
-        controls.clear_causes(session, owner, TradingState.HALTED, action_id, now_us)
-        controls.clear_causes(session, owner, TradingState.REDUCE_ONLY, action_id, now_us)
-        session.run(runs.REARM_WATCHES, of_account=owner)
-        runs.end_kills(session, kill_ids, f"released by {by}", now_us)
-        state = TradingState.ACTIVE
-        if is_loss and owner != GLOBAL:
-            state = TradingState.REDUCE_ONLY
-            said = "probation after a loss: `riskguard release` again makes it ACTIVE"
-            controls.raise_cause(session, owner, Cause(f"ACCOUNT:{owner}", state, "PROBATION", said, by, now_us))
+        state = _let_go(session, standing, by, reason, action_id, now_us)
         controls.close_action(session, action_id, head.sequence)
         above = controls.kill_causes(session, owner, "") if owner != GLOBAL else []
         generation = controls.advance_generation(session, halt.read_generation(store.path) or 0)
     latch.after_commit(store, generation)
     halt.lower_flags(store.directories, frozenset(kill_ids))
-    said = f"{owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
-    if above:
+    said = f"{only or owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
+    if above and not only:
         state = TradingState.HALTED
         said = f"{owner} stays HALTED: {above[0].sentence()}; {len(kill_ids)} kill(s) of its own released by {by}"
     return Release(owner, state, kill_ids, said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stops one scope: kills by id (cause, started), and the causes apart from them."""
+
+    owner: str
+    only: str
+    kills: dict[str, tuple[str, int]]
+    latched: tuple[Cause, ...]  # of the latch itself
+    apart: tuple[Cause, ...]  # raised by limits and sweeps
+    family: Family
+    since_us: int  # of the newest of what is released; 0: nobody knows
+
+    @classmethod
+    def of(cls, session: Session, store: Store, owner: str, only: str) -> _Standing:
+        apart = tuple(
+            each for each in controls.standing_causes(session, owner, "")
+            if not only or each.scope == only
+        )  # fmt: skip
+        if only:
+            kills: dict[str, tuple[str, int]] = {}
+            latched: tuple[Cause, ...] = ()
+        else:
+            kills = _standing_kills(session, store, owner)
+            latched = tuple(
+                each for each in controls.kill_causes(session, owner, "")
+                if (each.scope == GLOBAL) == (owner == GLOBAL)
+            )  # fmt: skip
+        codes = [cause for cause, _started in kills.values()] + [each.code for each in apart]
+        family = family_of(codes)
+        deciding = [each.since_us for each in apart if family is not Family.LOSS or family_of([each.code]) is family]
+        since_us = max([started for _cause, started in kills.values()] + deciding, default=0)
+        return cls(owner, only, kills, latched, apart, family, since_us)
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        return (*self.latched, *self.apart)
+
+    @property
+    def is_halted(self) -> bool:
+        return bool(self.kills or self.latched) or any(each.state is TradingState.HALTED for each in self.apart)
+
+    def stays(self) -> tuple[Cause, ...]:
+        """Return the causes a release leaves: those a manual kill came on top of, and has nothing to do with."""
+        if not self.is_halted or self.family is not Family.MANUAL:
+            return ()
+        return tuple(each for each in self.apart if each.state is TradingState.REDUCE_ONLY)
+
+    def goes_on_probation(self) -> bool:
+        """Say whether REDUCE_ONLY follows; it ends with the next release, also after a day of its own."""
+        if self.only or self.owner == GLOBAL or not goes_on_probation(self.family):
+            return False
+        return self.is_halted or self.family is Family.LOSS
+
+    def returns_to(self) -> TradingState:
+        return TradingState.REDUCE_ONLY if self.goes_on_probation() or self.stays() else TradingState.ACTIVE
+
+
+def _let_go(session: Session, standing: _Standing, by: str, reason: str, action_id: int, now_us: int) -> TradingState:
+    """Take the causes back, inside the open action; returns the state the scope has then."""
+    owner = standing.owner
+    if standing.only:
+        controls.clear_scope(session, owner, standing.only, action_id, now_us)
+        return TradingState.ACTIVE
+    controls.unlatch(session, owner, by, reason, action_id, now_us)
+    controls.clear_causes(session, owner, TradingState.HALTED, action_id, now_us)
+    if not standing.stays():
+        controls.clear_causes(session, owner, TradingState.REDUCE_ONLY, action_id, now_us)
+    session.run(runs.REARM_WATCHES, of_account=owner)
+    runs.end_kills(session, tuple(sorted(standing.kills)), f"released by {by}", now_us)
+    state = standing.returns_to()
+    if standing.goes_on_probation():
+        what = {Family.LOSS: "a loss", Family.RUNAWAY: "a runaway", Family.BROKER: "the broker's switch"}
+        said = f"probation after {what[standing.family]}: `riskguard release` again makes it ACTIVE"
+        controls.raise_cause(session, owner, Cause(f"ACCOUNT:{owner}", state, PROBATION, said, by, now_us))
+    return state
+
+
+def _known(session: Session, account: str | None) -> tuple[str, ...]:
+    known = tuple(row[0] for row in session.rows(ACCOUNTS))
+    if account is not None and account not in known:
+        raise UnknownAccountError(account, known)
+    return known
 
 
 def _standing_kills(session: Session, store: Store, owner: str) -> dict[str, tuple[str, int]]:
@@ -149,48 +280,64 @@ def _standing_kills(session: Session, store: Store, owner: str) -> dict[str, tup
     return found
 
 
-def _loss_stands(session: Session, owner: str) -> bool:
-    standing = controls.standing_causes(session, owner, "")
-    return any(cause.code in LOSS_CAUSES for cause in standing)
-
-
-def _check_waits(
-    session: Session, kills: dict[str, tuple[str, int]], is_loss: bool, owner: str, approver: str, by: str,
+def _objection(
+    session: Session, standing: _Standing, known: tuple[str, ...], account: str | None, by: str, approver: str,
     typed_scope: str, now_us: int,
-) -> None:  # fmt: skip
-    settings = read_settings(session)
-    started_us = max((started for _cause, started in kills.values()), default=0)
-    held_us = now_us - started_us
-    if not is_loss:
-        wait_us = settings.release_hold_s * 1_000_000
-        if started_us and held_us < wait_us:
-            left_s = -((held_us - wait_us) // 1_000_000)
-            raise ReleaseRefusedError(f"held for {settings.release_hold_s} s after a kill: {left_s} s are left")
-        return
-    since = [cause.since_us for cause in controls.standing_causes(session, owner, "") if cause.code in LOSS_CAUSES]
-    started_us = max([started_us, *since])
-    if loader.session_date(started_us) != loader.session_date(now_us):
-        return
-    if not approver or approver == by:
-        raise ReleaseRefusedError("a loss is released next session, or today with a second person: `--approver NAME`")
-    if typed_scope != owner:
-        raise ReleaseRefusedError(f"type the scope's name to release a loss today: `--scope {owner}`")
-    if now_us - started_us < SAME_DAY_HOLD_US:
-        left_s = (SAME_DAY_HOLD_US - (now_us - started_us)) // 1_000_000
-        raise ReleaseRefusedError(f"a loss is held for 30 minutes: {left_s} s are left")
+) -> str:  # fmt: skip
+    """Return the precondition that does not hold, "" when all do."""
+    if standing.only and not standing.apart:
+        return f"nothing stops `{standing.only}`: `riskguard status` shows what does"
+    since_us = standing.since_us
+    early = objection(
+        Waiting(
+            family=standing.family,
+            held_us=now_us - since_us if since_us else None,
+            is_same_session=loader.session_date(since_us) == loader.session_date(now_us),
+            hold_us=read_settings(session).release_hold_s * 1_000_000 if standing.kills else 0,
+            loss_hold_us=SAME_DAY_HOLD_US,
+            scope=standing.owner,
+            by=by,
+            approver=approver,
+            typed_scope=typed_scope,
+        )
+    )
+    return early or _book_objection(session, (account,) if account is not None else known, standing.family, now_us)
 
 
-def _check_book(session: Session, accounts: tuple[str, ...], now_us: int) -> None:
-    """Nothing in doubt, and a position list fresh enough to trade on."""
+def _book_objection(session: Session, accounts: tuple[str, ...], family: Family, now_us: int) -> str:
+    """Nothing in doubt, a position list fresh enough to trade on, and after a runaway one that agrees with our fills."""
     for account in accounts:
         count, _youngest = runs.in_doubt(session, account)
         if count:
-            raise ReleaseRefusedError(f"{count} order(s) of `{account}` were sent and never answered: reconcile first")
+            return f"{count} order(s) of `{account}` were sent and never answered: reconcile first"
         header = session.row(books.LATEST_SNAPSHOT, account=account, kind="positions")
         if header is None or now_us - header[1] > SNAPSHOT_FRESH_US:
-            raise ReleaseRefusedError(
-                f"the position list of `{account}` is old or missing: `riskguard sweep --once` first"
-            )
+            return f"the position list of `{account}` is old or missing: `riskguard sweep --once` first"
+        if family is Family.RUNAWAY:
+            session.read_heads(account)
+            book = loader.load_book(session, account, now_us).account
+            differs = [
+                f"{segment}:{security} {product} (ours {line.net}, the broker's {line.seen})"
+                for (segment, security), lines in sorted(book.positions.items())
+                for product, line in lines.items()
+                if line.seen is not None and line.seen != line.net
+            ]
+            if differs:
+                return f"the books of `{account}` differ: {differs[0]}: reconcile first"
+    return ""
+
+
+def _switch_objection(lock: BrokerLock | None) -> str:
+    """Return why the broker's own switch forbids a release; without one to ask there is nothing to know."""
+    if lock is None:
+        return ""
+    try:
+        is_locked = lock.is_locked()
+    except Exception as e:  # whatever the adapter raises: a switch nobody could read may be on
+        return f"the broker's own kill switch cannot be read ({redacted(str(e))[:200]}): try again"
+    if is_locked:
+        return "the broker's own kill switch is on: `riskguard release --unlock-broker`, or switch it off in its app"
+    return ""
 
 
 def set_baseline(store: Store, account: str, *, day_pnl: str, by: str, reason: str, clock: Clock | None = None) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,15 +14,26 @@ from riskguard.cli.output import REFUSED, document, fail, one_line_errors, say
 from riskguard.errors import ReleaseRefusedError, SettingsError
 from riskguard.home import database_url
 
+if TYPE_CHECKING:
+    from riskguard.admin import Review
+    from riskguard.ports import BrokerLock
+    from riskguard.services.orders.guard import RiskGuard
+    from riskguard.services.settings import DatabaseSettings
+
 
 @one_line_errors
 def release(
     by: By,
-    reason: Reason,
+    reason: Reason = "",
     account: Annotated[str | None, typer.Argument(help="Account to release.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Release a GLOBAL halt.")] = False,
+    only: Annotated[str, typer.Option("--only", help="One stopped part of the account, like `STRATEGY:dip`.")] = "",
     approver: Annotated[str, typer.Option("--approver", help="Second person, for a loss on the same day.")] = "",
     scope: Annotated[str, typer.Option("--scope", help="The scope's name, typed, for a loss on the same day.")] = "",
+    unlock_broker: Annotated[
+        bool, typer.Option("--unlock-broker", help="Switch the broker's own kill switch off first.")
+    ] = False,
+    look: Annotated[bool, typer.Option("--review", help="Only say what it would do; release nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     db: Db = None,
     as_json: Json = False,
@@ -29,7 +41,9 @@ def release(
     """
     Release a halt. Never changes the day's baseline: if a loss still stands, the next sweep trips again.
 
-    Exit status: 0 released; 1 error; 2 malformed input; 3 a precondition does not hold, still halted.
+    Says first which scope, which cause, which numbers, what will be allowed again, and what was cancelled and is gone.
+
+    Exit status: 0 released, or reviewed; 1 error; 2 malformed input; 3 a precondition does not hold, still halted.
     """
     from riskguard import admin
     from riskguard.services.wiring import open_guard, settings_of
@@ -37,17 +51,29 @@ def release(
 
     if (account is None) == (not everything):
         raise SettingsError("name one account, or `--all` for a GLOBAL halt")
+    if only and account is None:
+        raise SettingsError("`--only` names a part of one account: give the account too")
     url = database_url(db)
     store = Store(url)
     settings, _accounts = settings_of(store)
-    if settings.profile != "paper" and not is_operator():
+    if settings.profile != "paper" and not look and not is_operator():
         raise ReleaseRefusedError(f"a release wants a terminal, or the operator token in {VARIABLE}")
     # The book must be fresh to be released on: profiles that sweep by themselves sweep once here.
     guard = open_guard(url)
     try:
+        lock = _lock_of(guard, settings, account)
+        if unlock_broker and lock is not None and not look:
+            lock.unlock()
+        how: dict[str, Any] = {"approver": approver, "typed_scope": scope, "only": only, "lock": lock}
+        found = admin.review(guard.store, account, by=by, **how)
+        if look:
+            _show_review(found, as_json)
+            return
         if sys.stdin.isatty() and not yes:
-            _confirm(guard.state(account) if account else None, account)
-        done = admin.release(guard.store, account, by=by, reason=reason, approver=approver, typed_scope=scope)
+            _show_review(found, as_json=False)
+            if not typer.confirm(f"`{only or found.scope}` becomes {found.returns_to.name}. Release?"):
+                fail("not released", REFUSED)
+        done = admin.release(guard.store, account, by=by, reason=reason, **how)
     finally:
         guard.close()
     if as_json:
@@ -58,12 +84,28 @@ def release(
         say("only orders that reduce a position pass until it is released again")
 
 
-def _confirm(standing: object, account: str | None) -> None:
-    if standing is not None:
-        say(standing.explain())  # type: ignore[attr-defined]
-    what = f"`{account}`" if account else "everything that was halted together"
-    if not typer.confirm(f"Orders that add risk will be allowed again for {what}. Release?"):
-        fail("not released", REFUSED)
+def _lock_of(guard: RiskGuard, settings: DatabaseSettings, account: str | None) -> BrokerLock | None:
+    """Return the broker's own kill switch of the account, where its broker has one."""
+    from riskguard.ports import BrokerLock
+    from riskguard.services.counting import CountedBroker
+    from riskguard.services.wiring import broker_of
+
+    broker = broker_of(guard, settings, account) if account is not None else None
+    inner: Any = broker.inner if isinstance(broker, CountedBroker) else broker
+    return inner if isinstance(inner, BrokerLock) else None
+
+
+def _show_review(found: Review, as_json: bool) -> None:
+    if as_json:
+        document(asdict(found) | {"family": found.family.name, "returns_to": found.returns_to.name})
+        return
+    say(f"{found.scope}: stopped by {found.family.name.lower()}")
+    for title, lines in (("why", found.causes), ("numbers", found.numbers), ("done by the kill", found.gone)):
+        for line in lines:
+            say(f"  {title}: {line}")
+    say(f"  after a release: {found.returns_to.name}: {found.allows}")
+    if found.objection:
+        say(f"  not now: {found.objection}")
 
 
 @one_line_errors

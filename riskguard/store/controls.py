@@ -97,6 +97,11 @@ CLEAR = prepare(
     .where(_s.account == param("of_account"), _s.cleared_at_us.is_(None), _s.state == param("of_state"))
     .values(cleared_at_us=param("now_us"), action_id=param("by_action"))
 )
+CLEAR_SCOPE = prepare(
+    sa.update(state_causes)
+    .where(_s.account == param("of_account"), _s.cleared_at_us.is_(None), _s.scope == param("of_scope"))
+    .values(cleared_at_us=param("now_us"), action_id=param("by_action"))
+)
 _g = control_changes.c
 OPEN_CHANGES = prepare(
     sa.select(_g.id, _g.account, _g.what, _g.control_id, _g.control_type, _g.old_values, _g.new_values)
@@ -324,6 +329,13 @@ def unlatch(session: Session, account: str, by: str, reason: str, action_id: int
 def clear_causes(session: Session, account: str, state: TradingState, action_id: int | None, now_us: int) -> int:
     """Clear the standing causes of one severity; return how many."""
     return session.run(CLEAR, of_account=account, of_state=state.name, now_us=now_us, by_action=action_id).rowcount
+
+
+def clear_scope(session: Session, account: str, scope: str, action_id: int, now_us: int) -> int:
+    """Clear the standing causes of one part of the account; return how many. Its epoch moves with them."""
+    cleared = session.run(CLEAR_SCOPE, of_account=account, of_scope=scope, now_us=now_us, by_action=action_id).rowcount
+    session.run(BUMP_EPOCH, of_account=account)
+    return cleared
 
 
 def open_action(

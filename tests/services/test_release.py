@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from riskguard import admin
-from riskguard.core.state import TradingState
-from riskguard.errors import ReleaseRefusedError, UnknownAccountError
+from riskguard.core.release import Family
+from riskguard.core.seen import SeenPosition
+from riskguard.core.state import Cause, TradingState
+from riskguard.errors import BrokerUnconfirmedError, ReleaseRefusedError, UnknownAccountError
 from riskguard.services import overview
 from riskguard.services.kill import killswitch
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.kill.killswitch import engage
-from riskguard.store import controls, halt
+from riskguard.store import books, controls, halt
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, Desk
 
@@ -175,6 +177,133 @@ def test_a_lost_halt_directory_is_brought_back_by_a_release(desk: Desk) -> None:
     release(desk)
 
     assert directory.is_dir() and desk.guard.check(desk.order()).approved
+
+
+# -- what it returns to ------------------------------------------------------------------------------------------------
+
+
+def raise_cause(desk: Desk, code: str, state: TradingState, scope: str = f"ACCOUNT:{ACCOUNT}") -> None:
+    """Let a limit or a sweep have stopped something, now."""
+    with desk.store.session(durable=True, wait_s=1.0) as session:
+        session.read_heads(ACCOUNT)
+        controls.raise_cause(session, ACCOUNT, Cause(scope, state, code, "seen", "sweep", desk.clock.now_us()))
+
+
+RETURNS = table("""
+    before                 killed  returns_to
+    -                      yes     ACTIVE
+    FEED_HEALTH            yes     REDUCE_ONLY
+    TRADES_PER_DAY         yes     REDUCE_ONLY
+    FEED_HEALTH            no      ACTIVE
+    RECONCILIATION:HALTED  no      REDUCE_ONLY
+    RECONCILIATION:HALTED  yes     REDUCE_ONLY
+    LIMIT_BREACHED:HALTED  no      REDUCE_ONLY
+    BROKER_SWITCH:HALTED   no      REDUCE_ONLY
+""")
+
+
+@pytest.mark.parametrize("row", RETURNS, ids=str)
+def test_it_returns_to_what_its_cause_says(desk: Desk, row: Row) -> None:
+    """A manual kill to the state before it; a runaway and the broker's switch to REDUCE_ONLY, which another ends."""
+    if row.opt("before"):
+        code, _, state = row.before.partition(":")
+        raise_cause(desk, code, TradingState[state or "REDUCE_ONLY"])
+    if row.has("killed"):
+        desk.kill()
+    desk.sweep(61)
+    assert admin.review(desk.store, ACCOUNT, clock=desk.clock).returns_to is TradingState[row.returns_to]
+
+    assert release(desk).state is TradingState[row.returns_to] is desk.guard.state(ACCOUNT).state
+    if row.returns_to == "REDUCE_ONLY" and "HALTED" in row.before:
+        assert [each.code for each in desk.guard.state(ACCOUNT).causes] == ["PROBATION"]
+        assert release(desk, reason="second look").state is TradingState.ACTIVE
+
+
+def test_a_runaway_wants_books_that_agree(desk: Desk) -> None:
+    """While the broker's list and our fills differ it stays halted; a manual kill does not ask that."""
+    desk.hold(10)
+    raise_cause(desk, "RECONCILIATION", TradingState.HALTED)
+    desk.sweep(61)
+    with desk.store.session(durable=True, wait_s=1.0) as session:
+        session.read_heads(ACCOUNT)
+        seen = (SeenPosition("NSE_EQ", "1333", "INTRADAY", 7),)
+        snapshot = books.begin_snapshot(session, ACCOUNT, "positions", desk.clock.now_us(), 1, "test")
+        books.add_positions(session, ACCOUNT, snapshot, desk.clock.now_us(), seen)
+        books.complete_snapshot(session, snapshot)
+    said = refused(desk)
+    assert "differ" in said and "ours 10, the broker's 7" in said
+
+    desk.sweep()
+    assert release(desk).state is TradingState.REDUCE_ONLY
+
+
+def test_one_stopped_strategy_is_released_by_its_name(desk: Desk) -> None:
+    """`only` gives one part back and leaves the rest; what is not stopped cannot be given back."""
+    for name in ("dip", "trend"):
+        raise_cause(desk, "LIMIT_BREACHED", TradingState.HALTED, f"STRATEGY:{name}")
+    desk.sweep(61)
+    with pytest.raises(ReleaseRefusedError, match="nothing stops `STRATEGY:other`"):
+        release(desk, only="STRATEGY:other")
+    assert not desk.guard.check(desk.order("BUY", 1, strategy="dip")).approved
+
+    assert release(desk, only="STRATEGY:dip").kill_ids == ()
+
+    assert desk.guard.check(desk.order("BUY", 1, strategy="dip")).approved
+    assert not desk.guard.check(desk.order("BUY", 1, strategy="trend")).approved
+
+
+class Switch:
+    """A broker's own kill switch: on, off, or silent."""
+
+    def __init__(self, answer: bool | None) -> None:
+        self.answer = answer
+
+    def lock(self) -> None:
+        self.answer = True
+
+    def unlock(self) -> None:
+        self.answer = False
+
+    def is_locked(self) -> bool:
+        if self.answer is None:
+            raise BrokerUnconfirmedError("killswitch", "", 3.0)
+        return self.answer
+
+
+SWITCHES = table("""
+    answer  refused
+    off     -
+    on      is on
+    silent  cannot be read
+""")
+
+
+@pytest.mark.parametrize("row", SWITCHES, ids=str)
+def test_the_brokers_own_switch_must_read_off(desk: Desk, row: Row) -> None:
+    """On refuses, and so does one nobody can read: local and broker state would disagree."""
+    desk.kill()
+    desk.sweep(61)
+    switch = Switch({"off": False, "on": True, "silent": None}[row.answer])
+    if row.opt("refused"):
+        assert row.refused in refused(desk, lock=switch)
+        switch.unlock()
+    assert release(desk, lock=switch).state is TradingState.ACTIVE
+
+
+def test_a_review_says_everything_and_changes_nothing(desk: Desk) -> None:
+    """Scope, cause, numbers, what the kill did, what will be allowed, and why not now."""
+    lose(desk)
+    desk.sweep()
+    before = desk.rows("SELECT count(*) FROM decisions")
+
+    found = admin.review(desk.store, ACCOUNT, by="asha", clock=desk.clock)
+
+    assert found.scope == ACCOUNT and found.family is Family.LOSS and found.returns_to is TradingState.REDUCE_ONLY
+    assert any("KILL" in each for each in found.causes)
+    assert any("loss ₹10,0" in each and "of ₹5,000.00" in each for each in found.numbers), found.numbers
+    assert "next session" in found.objection and "reduce" in found.allows
+    assert desk.rows("SELECT count(*) FROM decisions") == before
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
 
 
 # -- a loss ---------------------------------------------------------------------------------------------------------
