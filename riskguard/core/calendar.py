@@ -7,16 +7,17 @@ Dates are the exchange's (IST); times are integer microseconds UTC. A window is 
 What is not known is not closed: outside the dates a calendar is complete for, and for a segment it does not
 list, every day is a trading day and `known()` is False. A sweep that runs on a holiday is harmless, one that
 does not run on a session is the failure; whether an order may rest on a day that is not known is the caller's
-policy. Halts inside a day, pre-open and post-close sessions are no part of this.
+policy. Halts inside a day, pre-open and post-close sessions are no part of this, nor are contracts that close
+before their segment does (agricultural ones on MCX).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, time
-from typing import Any, Final, NamedTuple, TypeVar
+from datetime import date
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 SECOND_US: Final = 1_000_000
 DAY_US: Final = 86_400 * SECOND_US
@@ -29,10 +30,10 @@ SEARCH_DAYS_MAX: Final = 62
 # A check asks about today and tomorrow; the bound is for whoever walks through years.
 MEMO_ENTRIES_MAX: Final = 1024
 
-TABLE_KEYS: Final = frozenset(
-    ("segments", "complete_from", "complete_until", "sessions", "holidays", "specials", "mocks")
-)
-SESSION_KEYS: Final = frozenset(("segments", "effective_from", "open", "close", "auction_open", "auction_close"))
+Span = tuple[date, date]
+"""First and last date, both included."""
+Key = tuple[str, date]
+"""Segment and date."""
 
 
 class CalendarError(ValueError):
@@ -59,6 +60,11 @@ class Session:
     close_s: int
     auction_open_s: int | None
     auction_close_s: int | None
+    winter_close_s: int | None = None  # instead of close_s while the United States keep standard time
+
+    def close_on(self, day: date) -> int:
+        """Return when *day* closes, seconds after midnight IST."""
+        return self.close_s if self.winter_close_s is None or is_us_summer(day) else self.winter_close_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class DayEntry:
     kind: str
     name: str
     hours_s: tuple[tuple[int, int], ...] | None
+    source: str = ""
 
 
 def ist_day(now_us: int) -> int:
@@ -80,6 +87,22 @@ def ist_us(day: date, second: int = 0) -> int:
     return (day.toordinal() - EPOCH_ORDINAL) * DAY_US - IST_OFFSET_US + second * SECOND_US
 
 
+def is_us_summer(day: date) -> bool:
+    """
+    Say whether the United States keep daylight saving time on *day*; MCX closes with the markets it follows.
+
+    From the second Sunday of March up to, not including, the first Sunday of November: their law since 2007. No
+    session of a commodity exchange runs over the hour of the change, so the date is enough.
+    """
+    return _sunday(day.year, 3) + 7 <= day.toordinal() < _sunday(day.year, 11)
+
+
+def _sunday(year: int, month: int) -> int:
+    """Return the ordinal of the first Sunday of a month."""
+    first = date(year, month, 1)
+    return first.toordinal() + 6 - first.weekday()
+
+
 class Calendar:
     """
     The trading days and hours of every listed segment; a value: nothing changes it after `parse`.
@@ -87,61 +110,98 @@ class Calendar:
     The memo inside only remembers answers; equal arguments give equal answers, in any order of asking.
     """
 
-    __slots__ = ("_complete", "_days", "_memo", "_sessions")
+    __slots__ = ("_complete", "_days", "_memo", "_sessions", "segments")
 
     def __init__(
         self,
         sessions: Mapping[str, tuple[Session, ...]],
-        days: Mapping[tuple[str, date], DayEntry],
-        complete: Mapping[str, tuple[date, date]],
+        days: Mapping[Key, DayEntry],
+        complete: Mapping[str, tuple[Span, ...]],
+        segments: Iterable[str],
     ) -> None:
-        """Keep the parsed parts; use `parse`. *complete* is first and last known date by segment."""
+        """
+        Keep the parsed parts; use `parse`.
+
+        Args:
+            sessions: Weekday hours by segment, the oldest first.
+            days: The listed dates.
+            complete: The stretches every date of which is known, by segment, apart from each other.
+            segments: What is looked at where nobody names a segment.
+        """
         self._sessions = dict(sessions)
         self._days = dict(days)
         self._complete = dict(complete)
         self._memo: dict[tuple[str, int], tuple[Window, ...]] = {}
+        self.segments: Final = frozenset(segments)
 
     @classmethod
     def parse(cls, *texts: str) -> Calendar:
         """
         Read one or more calendar texts (TOML); a later one wins for the same segment and date.
 
-        Within one text a special day beats a holiday. `complete_from` and `complete_until` hold for the
-        segments of their own text; a text without them leaves completeness as it was.
+        Within one text a special day beats a holiday. Dates a text is complete for are added to what earlier ones
+        were; a text without them leaves completeness as it was. `segments` are those of the first text.
 
         Raises:
             CalendarError: Not TOML, an unknown key, a wrong type, hours that overlap or run backwards,
                 a date listed twice, or no text at all.
         """
+        # Imported here: a decision replayed from a stored row needs no TOML.
+        from riskguard.core.calendar_text import read
+
         if not texts:
             raise CalendarError("no calendar text given")
-        sessions: dict[tuple[str, date], Session] = {}
-        days: dict[tuple[str, date], DayEntry] = {}
-        complete: dict[str, tuple[date, date]] = {}
-        for text in texts:
-            part = _Part.read(text)
+        parts = [read(text) for text in texts]
+        sessions: dict[Key, Session] = {}
+        days: dict[Key, DayEntry] = {}
+        complete: dict[str, tuple[Span, ...]] = {}
+        for part in parts:
             sessions |= part.sessions
             days |= part.days
-            complete |= part.complete
+            for segment, spans in part.complete.items():
+                complete[segment] = joined((*complete.get(segment, ()), *spans))
         by_segment: dict[str, tuple[Session, ...]] = {}
         for segment, effective_from in sorted(sessions):
             by_segment[segment] = (*by_segment.get(segment, ()), sessions[segment, effective_from])
-        return cls(by_segment, days, complete)
+        return cls(by_segment, days, complete, parts[0].segments)
+
+    def doubted(self) -> Calendar:
+        """
+        Return the same hours with no day known: what is left when a text that should be read cannot be.
+
+        It may have declared a session on what is listed as a holiday; closing that day would be the wrong guess.
+        """
+        return Calendar(self._sessions, {}, {}, self.segments)
 
     @property
-    def segments(self) -> frozenset[str]:
-        """The segments with hours of their own."""
+    def listed(self) -> frozenset[str]:
+        """Every segment with hours of its own."""
         return frozenset(self._sessions)
 
     @property
+    def days(self) -> Mapping[Key, DayEntry]:
+        """Every listed date, by segment and date."""
+        return MappingProxyType(self._days)
+
+    @property
     def complete_until(self) -> date:
-        """The last date known for every listed segment; `date.min` if one has no such date."""
-        return min((self._complete.get(s, (date.min, date.min))[1] for s in self._sessions), default=date.min)
+        """The last date known for each of `segments`; `date.min` if one has no such date."""
+        return min((self.horizon(segment) for segment in self.segments), default=date.min)
 
     @property
     def complete_from(self) -> date:
-        """The first date known for every listed segment; `date.max` if one has no such date."""
-        return max((self._complete.get(s, (date.max, date.max))[0] for s in self._sessions), default=date.max)
+        """The first date known for each of `segments`; `date.max` if one has no such date."""
+        spans = [self.spans(segment) for segment in self.segments]
+        return max((each[0][0] if each else date.max for each in spans), default=date.max)
+
+    def spans(self, segment: str) -> tuple[Span, ...]:
+        """Return the stretches of dates that are known for *segment*, the oldest first."""
+        return self._complete.get(segment, ())
+
+    def horizon(self, segment: str) -> date:
+        """Return the last date known for *segment*; `date.min` if there is none."""
+        spans = self.spans(segment)
+        return spans[-1][1] if spans else date.min
 
     @staticmethod
     def session_date(now_us: int) -> date:
@@ -236,8 +296,7 @@ class Calendar:
         return Window(ist_us(day, session.auction_open_s), ist_us(day, session.auction_close_s))
 
     def _complete_on(self, segment: str, day: date) -> bool:
-        bounds = self._complete.get(segment)
-        return bounds is not None and bounds[0] <= day <= bounds[1]
+        return any(first <= day <= last for first, last in self._complete.get(segment, ()))
 
     def _session(self, segment: str, day: date) -> Session | None:
         """Return the newest weekday hours that hold on *day*."""
@@ -268,7 +327,7 @@ class Calendar:
             return (whole_day(day),)
         if day.weekday() >= SATURDAY and self._complete_on(segment, day):
             return ()
-        return (Window(ist_us(day, session.open_s), ist_us(day, session.close_s)),)
+        return (Window(ist_us(day, session.open_s), ist_us(day, session.close_on(day))),)
 
 
 def whole_day(day: date) -> Window:
@@ -276,145 +335,12 @@ def whole_day(day: date) -> Window:
     return Window(ist_us(day), ist_us(day) + DAY_US)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one text says."""
-
-    sessions: dict[tuple[str, date], Session]
-    days: dict[tuple[str, date], DayEntry]
-    complete: dict[str, tuple[date, date]]
-
-    @classmethod
-    def read(cls, text: str) -> _Part:
-        # Imported here: a decision replayed from a stored row needs no TOML.
-        import tomllib
-
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as e:
-            raise CalendarError(f"calendar is not TOML: {e}") from e
-        _only("calendar", table, TABLE_KEYS)
-        default = _segments("calendar", table, ())
-        sessions: dict[tuple[str, date], Session] = {}
-        for where, row in _rows(table, "sessions"):
-            _only(where, row, {"segments", "effective_from", "open", "close", "auction_open", "auction_close"})
-            session = _session(where, row)
-            for segment in _segments(where, row, default):
-                _put(where, sessions, (segment, session.effective_from), session)
-        return cls(sessions, _days(table, default), _complete(table, default))
-
-
-_Value = TypeVar("_Value", Session, DayEntry)
-
-
-def _days(table: Mapping[str, Any], default: tuple[str, ...]) -> dict[tuple[str, date], DayEntry]:
-    holidays: dict[tuple[str, date], DayEntry] = {}
-    for where, row in _rows(table, "holidays"):
-        _only(where, row, {"segments", "date", "name", "source"})
-        entry = DayEntry("holiday", _word(where, row, "name"), ())
-        for segment in _segments(where, row, default):
-            _put(where, holidays, (segment, _date(where, row, "date")), entry)
-    others: dict[tuple[str, date], DayEntry] = {}
-    for where, row in _rows(table, "specials"):
-        _only(where, row, {"segments", "date", "name", "windows", "source"})
-        entry = DayEntry("special", _word(where, row, "name"), _hours(where, row))
-        for segment in _segments(where, row, default):
-            _put(where, others, (segment, _date(where, row, "date")), entry)
-    for where, row in _rows(table, "mocks"):
-        _only(where, row, {"segments", "date", "source"})
-        for segment in _segments(where, row, default):
-            # A date that is both mock and special would be a live day whose ticks mean nothing.
-            _put(where, others, (segment, _date(where, row, "date")), DayEntry("mock", "mock session", ()))
-    return holidays | others
-
-
-def _complete(table: Mapping[str, Any], default: tuple[str, ...]) -> dict[str, tuple[date, date]]:
-    if "complete_from" not in table and "complete_until" not in table:
-        return {}
-    first, last = _date("calendar", table, "complete_from"), _date("calendar", table, "complete_until")
-    if first > last:
-        raise CalendarError(f"`complete_from` {first} is after `complete_until` {last}")
-    return dict.fromkeys(default, (first, last))
-
-
-def _session(where: str, row: Mapping[str, Any]) -> Session:
-    open_s, close_s = _time(where, row, "open"), _time(where, row, "close")
-    auction_open_s = _time(where, row, "auction_open") if "auction_open" in row else None
-    auction_close_s = _time(where, row, "auction_close") if "auction_close" in row else None
-    if open_s >= close_s:
-        raise CalendarError(f"{where}: `open` is not before `close`")
-    if (auction_open_s is None) != (auction_close_s is None):
-        raise CalendarError(f"{where}: an auction needs `auction_open` and `auction_close`")
-    if auction_open_s is not None and auction_close_s is not None and auction_open_s >= auction_close_s:
-        raise CalendarError(f"{where}: `auction_open` is not before `auction_close`")
-    return Session(_date(where, row, "effective_from"), open_s, close_s, auction_open_s, auction_close_s)
-
-
-def _hours(where: str, row: Mapping[str, Any]) -> tuple[tuple[int, int], ...] | None:
-    windows = row.get("windows")
-    if windows == "unknown":
-        return None
-    if not isinstance(windows, list) or not windows:
-        raise CalendarError(f'{where}: `windows` must be a list of open and close, or "unknown"')
-    hours: list[tuple[int, int]] = []
-    for window in windows:
-        if not isinstance(window, dict):
-            raise CalendarError(f"{where}: a window must be a table with `open` and `close`")
-        _only(where, window, {"open", "close"})
-        open_s, close_s = _time(where, window, "open"), _time(where, window, "close")
-        if open_s >= close_s or (hours and open_s < hours[-1][1]):
-            raise CalendarError(f"{where}: windows must be in order of time and not overlap")
-        hours.append((open_s, close_s))
-    return tuple(hours)
-
-
-def _only(where: str, row: Mapping[str, Any], allowed: AbstractSet[str]) -> None:
-    # A misspelt key would silently be a rule that does not exist.
-    if unknown := sorted(set(row) - allowed):
-        raise CalendarError(f"{where}: unknown key `{unknown[0]}`; known are {', '.join(sorted(allowed))}")
-
-
-def _rows(table: Mapping[str, Any], key: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    rows = table.get(key, [])
-    if not isinstance(rows, list):
-        raise CalendarError(f"`{key}` must be a list of tables")
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise CalendarError(f"`{key}` entry {number} must be a table")
-        yield f"`{key}` entry {number}", row
-
-
-def _put(where: str, into: dict[tuple[str, date], _Value], key: tuple[str, date], value: _Value) -> None:
-    if key in into:
-        raise CalendarError(f"{where}: `{key[0]}` {key[1]} is listed twice")
-    into[key] = value
-
-
-def _segments(where: str, row: Mapping[str, Any], default: tuple[str, ...]) -> tuple[str, ...]:
-    segments = row.get("segments", list(default))
-    if not isinstance(segments, list) or not segments or not all(isinstance(s, str) and s for s in segments):
-        raise CalendarError(f"{where}: `segments` must be a list of segment names")
-    return tuple(segments)
-
-
-def _word(where: str, row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str) or not value:
-        raise CalendarError(f"{where}: `{key}` must be text")
-    return value
-
-
-def _date(where: str, row: Mapping[str, Any], key: str) -> date:
-    value = row.get(key)
-    # A TOML date-time is a date to Python; its hour would be dropped in silence.
-    if type(value) is not date:
-        raise CalendarError(f"{where}: `{key}` must be a date like 2026-08-03")
-    return value
-
-
-def _time(where: str, row: Mapping[str, Any], key: str) -> int:
-    """Return seconds after midnight."""
-    value = row.get(key)
-    if type(value) is not time or value.tzinfo is not None or value.microsecond:
-        raise CalendarError(f"{where}: `{key}` must be a time of day like 09:15:00")
-    return value.hour * 3600 + value.minute * 60 + value.second
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return *spans* in order, with those that touch or overlap made one."""
+    made: list[Span] = []
+    for first, last in sorted(spans):
+        if made and first.toordinal() <= made[-1][1].toordinal() + 1:
+            made[-1] = (made[-1][0], max(made[-1][1], last))
+        else:
+            made.append((first, last))
+    return tuple(made)

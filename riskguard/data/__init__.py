@@ -43,9 +43,19 @@ def calendar_text() -> str:
     return text("calendar-in.toml")
 
 
+def calendar_texts() -> tuple[str, ...]:
+    """Return every shipped calendar: NSE and BSE, their currency derivatives, and MCX."""
+    return (calendar_text(), text("calendar-in-currency.toml"), text("calendar-in-mcx.toml"))
+
+
 def charges_text() -> str:
     """Return the dated table of charges, for `core.charges.ChargeTable.parse`."""
     return text("charges.csv")
+
+
+def charges_known_text() -> str:
+    """Return the lines that say until when the shipped table of charges is good; they go before its first line."""
+    return text("charges-known.txt")
 
 
 def market_text(name: str) -> str:

@@ -273,7 +273,10 @@ def test_a_later_text_wins_for_its_segment_and_date() -> None:
     assert both.is_open("MCX_COMM", at("2026-05-04 23:29:59"))
     assert not both.is_open("MCX_COMM", at("2026-05-04 23:30:00"))
     assert not both.known("MCX_COMM", date(2026, 7, 1))
-    assert both.complete_until == date(2026, 6, 30)
+    assert both.horizon("MCX_COMM") == date(2026, 6, 30)
+    assert both.complete_until == date(2026, 12, 31)
+    assert both.segments == SHIPPED.segments
+    assert both.listed == SHIPPED.segments | {"MCX_COMM"}
 
 
 def test_a_calendar_that_never_opens_says_so() -> None:
