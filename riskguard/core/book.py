@@ -59,6 +59,8 @@ class Line:
     previous_close_e4: int | None = None
     buy_value_e4: int = 0
     sell_value_e4: int = 0
+    bought: int = 0  # today, in units; with the values above they give the average of each side
+    sold: int = 0
     sellable_start: int = 0  # holdings available at day start (CNC only)
     sellable_now: int | None = None
     working: dict[str, Working] = field(default_factory=dict)

@@ -21,11 +21,13 @@ class Quote(NamedTuple):
     at_us: int
     lower_band_e4: int | None = None  # the day's circuit limits, where the feed says them
     upper_band_e4: int | None = None
+    ltp_at_us: int | None = None  # when the last trade was, where the feed says it: a quote may outlive its trade
+    is_indicative: bool = False  # a call auction's price: nobody has traded at it, and nobody may
 
     @classmethod
     def of(
         cls, *, ltp: Rupees = None, bid: Rupees = None, ask: Rupees = None, at_us: int, lower_band: Rupees = None,
-        upper_band: Rupees = None,
+        upper_band: Rupees = None, ltp_at_us: int | None = None, is_indicative: bool = False,
     ) -> Quote:  # fmt: skip
         """
         Build a quote from rupees as text, int or Decimal.
@@ -42,17 +44,20 @@ class Quote(NamedTuple):
             raise QuoteInvalidError(f"`bid` {to_decimal(bid_e4)} is above `ask` {to_decimal(ask_e4)}: a crossed quote")
         if type(at_us) is not int or not 0 < at_us < AT_US_MAX:
             raise QuoteInvalidError(f"`at` = {shown(at_us)}: wants the time the quote was true")
+        if ltp_at_us is not None and (type(ltp_at_us) is not int or not 0 < ltp_at_us < AT_US_MAX):
+            raise QuoteInvalidError(f"`ltp_at_us` = {shown(ltp_at_us)}: wants the time of the last trade")
         if lower_band is None and upper_band is None:
-            return cls(prices[0], bid_e4, ask_e4, at_us)
+            return cls(prices[0], bid_e4, ask_e4, at_us, None, None, ltp_at_us, is_indicative)
         lower_e4, upper_e4 = _price("lower_band", lower_band), _price("upper_band", upper_band)
         if lower_e4 is not None and upper_e4 is not None and lower_e4 > upper_e4:
             raise QuoteInvalidError(f"`lower_band` {to_decimal(lower_e4)} is above `upper_band` {to_decimal(upper_e4)}")
-        return cls(prices[0], bid_e4, ask_e4, at_us, lower_e4, upper_e4)
+        return cls(prices[0], bid_e4, ask_e4, at_us, lower_e4, upper_e4, ltp_at_us, is_indicative)
 
     def is_whole(self) -> bool:
         """Say whether every field is what `of` would have made: built by hand, a quote may hold anything."""
         prices = (self.ltp_e4, self.bid_e4, self.ask_e4, self.lower_band_e4, self.upper_band_e4)
-        return all(map(_whole, prices)) and type(self.at_us) is int and 0 < self.at_us < AT_US_MAX
+        times = (self.at_us,) if self.ltp_at_us is None else (self.at_us, self.ltp_at_us)
+        return all(map(_whole, prices)) and all(type(each) is int and 0 < each < AT_US_MAX for each in times)
 
 
 def _whole(value: object) -> bool:

@@ -1,0 +1,75 @@
+"""The freshest quote of every line, and what the calendar says of its market now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from riskguard.core.account import Account, InstrumentKey
+from riskguard.core.calendar import Calendar
+from riskguard.core.instrument import root_of
+from riskguard.core.marking import Phase, newest, phase
+from riskguard.core.quote import Quote
+from riskguard.ports import Marks
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.store import books
+from riskguard.store.calendar import calendar as trading_calendar
+from riskguard.store.session import ACCOUNTS, Session
+from riskguard.store.supply import SHARE_FUTURES
+
+PhaseOf = Callable[[InstrumentKey], Phase]
+
+
+def quotes_of(
+    guard: RiskGuard, marks: Marks | None, session: Session, account: Account, more: Collection[InstrumentKey] = ()
+) -> dict[InstrumentKey, Quote]:
+    """
+    Return the freshest quote of every line, and of *more* instruments: this process's own, the shared mark, or the marks' source.
+
+    A price somebody traded at goes before an indicative one, however old. What the source knows better is shared, so
+    that checks of other processes see it too.
+    """
+    found = {}
+    phase_of = phases(session, account, guard.clock.now_us())
+    for key in {**account.positions, **dict.fromkeys(more)}:
+        shared = books.mark(session, key)
+        fed = marks.quote(*key) if marks is not None else None
+        known = [each for each in (guard.held_quote(key), shared, fed) if each is not None]
+        best = newest(known, phase_of(key))
+        if best is None:
+            continue
+        found[key] = best
+        if best is fed and (shared is None or fed.at_us > shared.at_us or shared.is_indicative):
+            books.save_mark(session, key, fed, "sweep")
+    return found
+
+
+def phases(session: Session, account: Account, now_us: int) -> PhaseOf:
+    """
+    Return what the calendar says of each instrument now.
+
+    The paper market has no hours: there a mark ages whatever the time.
+    """
+    calendar = trading_calendar()
+    always_open = any(row[0] == account.name and row[3] == "paper" for row in session.rows(ACCOUNTS))
+    names: list[frozenset[str] | None] = []
+    found: dict[InstrumentKey, Phase] = {}
+
+    def auction_names() -> frozenset[str] | None:
+        if not names:
+            rows = session.rows(SHARE_FUTURES, today=account.session_date)
+            listed = {str(underlying or root_of(str(trading or symbol))) for underlying, trading, symbol in rows}
+            names.append(frozenset(listed - {""}) or None)
+        return names[0]
+
+    def phase_of(key: InstrumentKey) -> Phase:
+        made = found.get(key)
+        if made is None:
+            day = Calendar.session_date(now_us)
+            has_auction = not always_open and calendar.closing_auction(key[0], day) is not None
+            made = phase(
+                calendar, account.instruments.get(key), key[0], now_us, auction_names() if has_auction else frozenset()
+            )
+            found[key] = made = made._replace(judged_at_us=now_us) if always_open else made
+        return made
+
+    return phase_of

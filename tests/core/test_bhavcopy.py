@@ -1,0 +1,186 @@
+"""The exchanges' file of the day's prices: what is taken from a line, and which lines are refused."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from riskguard.core.bhavcopy import BhavcopyError, DayPrice, Tally, read
+from riskguard.core.expiry import intrinsic_e4, settled, worth_e4
+from riskguard.core.instrument import Instrument
+from riskguard.core.money import to_text
+from tests.core.builders import inr, option
+from tests.core.tables import Row, table
+
+HEAD = (
+    "TradDt,BizDt,Sgmt,Src,FinInstrmTp,FinInstrmId,ISIN,TckrSymb,SctySrs,XpryDt,FininstrmActlXpryDt,StrkPric,OptnTp,"
+    "FinInstrmNm,OpnPric,HghPric,LwPric,ClsPric,LastPric,PrvsClsgPric,UndrlygPric,SttlmPric,OpnIntrst,ChngInOpnIntrst,"
+    "TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd,SsnId,NewBrdLotQty,Rmks,Rsvd1,Rsvd2,Rsvd3,Rsvd4"
+)
+# Lines as the exchanges printed them.
+FLAIR = (
+    "2024-10-15,2024-10-15,CM,NSE,STK,20372,INE00Y201027,FLAIR,EQ,,,,,FLAIR WRITING INDUST LTD,296.15,300.10,293.75,"
+    "295.95,298.85,296.15,,296.00,,,34968,10365770.00,1404,F1,1,,,,,"
+)
+NIFTY_FUTURE = (
+    "2026-09-01,2026-09-01,FO,NSE,IDF,68407,,NIFTY,,2026-09-29,2026-09-29,,,NIFTY26SEPFUT,24200.00,24296.10,24064.00,"
+    "24090.30,24081.00,24251.40,24055.80,24090.30,16051815,323310,57171,89746405775.00,39620,F1,65,,,,,"
+)
+SENSEX_CALL = (
+    "2026-04-30,2026-04-30,FO,BSE,IDO,842625,,SENSEX,,2026-06-25,2026-06-25,78000.00,CE,SENSEX26JUN78000CE,1500.00,"
+    "1982.60,1500.00,1969.30,1963.40,2300.00,76913.50,1969.30,2320,1860,2940,234310908.00,143,F1,20,,,,,"
+)
+EXPIRING_CALL = (
+    "2026-04-30,2026-04-30,FO,BSE,IDO,848544,,SENSEX,,2026-04-30,2026-04-30,75200.00,CE,SENSEX26APR75200CE,1545.00,"
+    "2082.50,916.00,76913.50,1710.10,2043.90,76913.50,76913.50,2340,220,44500,3404461699.00,935,F1,20,,,,,"
+)
+ICONIK = (
+    "2026-06-09,2026-06-09,CM,BSE,STK,511260,INE088P01015,ICONIKSPEV,X,,,,,ICONIK,44.99,44.99,42.31,43.09,43.48,44.44,,"
+    "43.09,,,5757,248069.00,40,F1,1,,,,,"
+)
+
+
+def prices(*lines: str, head: str = HEAD) -> list[DayPrice]:
+    return list(read([f"{line}\n" for line in (head, *lines)], Tally()))
+
+
+TAKEN = table("""
+    line           segment  security  day         price    underlying
+    FLAIR          NSE_EQ   20372     2024-10-15  295.95   -
+    NIFTY_FUTURE   NSE_FNO  68407     2026-09-01  24090.30  24055.80
+    SENSEX_CALL    BSE_FNO  842625    2026-04-30  1969.30  76913.50
+    ICONIK         BSE_EQ   511260    2026-06-09  43.09    -
+""")
+
+
+@pytest.mark.parametrize("row", TAKEN, ids=str)
+def test_what_a_line_says(row: Row) -> None:
+    """A share's closing price, not its last; a contract's settlement price."""
+    (found,) = prices(globals()[row.line])
+
+    assert (found.exchange_segment, found.security_id, found.session_date) == (row.segment, row.security, row.day)
+    assert to_text(found.price_e4) == row.price
+    assert found.underlying_e4 == row.e4("underlying")
+
+
+EXPIRING = table("""
+    goal                                  strike    type  underlying  worth
+    the exchange printed the underlying   75200.00  CE    76913.50    1713.50
+    the put of that strike is worthless   75200.00  PE    76913.50    0.00
+    a put in the money                    78000.00  PE    76913.50    1086.50
+    at the strike nothing                 76913.50  CE    76913.50    0.00
+    without the underlying nobody knows   75200.00  CE    0           -
+    without the strike nobody knows       -         CE    76913.50    -
+""")
+
+
+@pytest.mark.parametrize("row", EXPIRING, ids=str)
+def test_an_option_that_expires_is_worth_its_intrinsic_value(row: Row) -> None:
+    """On the last day ₹76,913.50 stands where the option's settlement price should: taken for it, a fortune."""
+    line = EXPIRING_CALL.replace("75200.00,CE", f"{row.opt('strike') or ''},{row.type}").replace(
+        "2043.90,76913.50,76913.50", f"2043.90,{row.underlying},76913.50"
+    )
+    found = prices(line)
+
+    assert [to_text(each.price_e4) for each in found] == ([] if row.opt("worth") is None else [row.worth])
+
+
+PRICELESS = ["", "0", "0.00", "-", "NA", "NaN"]
+
+
+@pytest.mark.parametrize("word", PRICELESS, ids=repr)
+def test_no_price_is_not_a_price_of_zero(word: str) -> None:
+    """The line is counted and left out; its neighbour is taken."""
+    tally = Tally()
+    without = FLAIR.replace("295.95", word).replace("20372", "1")
+    found = list(read([HEAD, without, FLAIR], tally))
+
+    assert [each.security_id for each in found] == ["20372"]
+    assert (tally.lines, tally.priceless) == (2, 1)
+
+
+WRONG = [
+    (FLAIR.replace("295.95", "inf"), "line 2: `ClsPric` = `inf`"),
+    (FLAIR.replace("295.95", "-1"), "line 2: `ClsPric` = `-1`"),
+    (FLAIR.replace("295.95", "2.9e2"), "line 2: `ClsPric`"),
+    (FLAIR.replace("295.95", "295.12345"), "line 2: `ClsPric`"),
+    (FLAIR.replace("295.95", "99999999999"), "line 2: `ClsPric`"),
+    (FLAIR.replace("2024-10-15,2024-10-15", "15-10-2024,2024-10-15"), "line 2: `TradDt`"),
+    (FLAIR.replace(",NSE,", ",MCX,"), "line 2: `MCX` `CM`"),
+    (FLAIR.replace(",CM,", ",CD,"), "line 2: `NSE` `CD`"),
+    (FLAIR.replace("20372", "20 372"), "line 2: `FinInstrmId`"),
+    (FLAIR.replace("20372", ""), "line 2: `FinInstrmId`"),
+    ("2024-10-15,2024-10-15,CM,NSE", "line 2: has 4 cells"),
+    (f"{FLAIR}\n{ICONIK}", "line 3: is of 2026-06-09 in BSE_EQ"),
+    (f"{FLAIR}\n{FLAIR.replace('295.95', '295.90')}", "line 3: gives `20372` another price"),
+    (f'{FLAIR}\n"open', "line 3"),
+]
+
+
+@pytest.mark.parametrize(("lines", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_a_broken_line_is_named(lines: str, message: str) -> None:
+    """Nothing is guessed, and the number is the file's own."""
+    with pytest.raises(BhavcopyError, match=message):
+        list(read([f"{line}\n" for line in f"{HEAD}\n{lines}".splitlines()], Tally()))
+
+
+def test_another_file_is_refused_by_its_head() -> None:
+    """The old form, a page of HTML, nothing at all."""
+    for head in ("SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE", "<!DOCTYPE html>", "", HEAD.replace("SttlmPric,", "")):
+        with pytest.raises(BhavcopyError, match="no column"):
+            prices(FLAIR, head=head)
+
+
+def test_blanks_order_and_a_mark_of_the_encoding_do_not_matter() -> None:
+    """Columns are found by name; some files pad their words."""
+    names, cells = HEAD.split(","), FLAIR.replace(",NSE,", ", NSE ,").split(",")
+    turned = prices(",".join(reversed(cells)), head="\ufeff" + ",".join(reversed(names)))
+    assert turned == prices(FLAIR, FLAIR)[:1]
+
+
+# -- what expiry makes of a contract --------------------------------------------------------------------------------------
+
+CALL = option(strike_e4=inr("25000"))
+PUT = option(kind="PE", strike_e4=inr("25000"))
+STOCK_CALL = Instrument("NSE_FNO", "9", "X-CE", "OPTSTK", strike_e4=inr("100"), option_type="CE", expiry="2026-08-25")
+STOCK_PUT = Instrument("NSE_FNO", "9", "X-PE", "OPTSTK", strike_e4=inr("100"), option_type="PE", expiry="2026-08-25")
+INDEX_FUTURE = Instrument("NSE_FNO", "9", "N-FUT", "FUTIDX", expiry="2026-08-25")
+STOCK_FUTURE = Instrument("NSE_FNO", "9", "X-FUT", "FUTSTK", expiry="2026-08-25")
+NAMED = {
+    "call": CALL, "put": PUT, "stock-call": STOCK_CALL, "stock-put": STOCK_PUT, "index-future": INDEX_FUTURE,
+    "stock-future": STOCK_FUTURE,
+}  # fmt: skip
+
+EVENTS = table("""
+    contract      net  worth  event          base
+    call          75   120    EXERCISE_LONG  120
+    call          -75  120    EXPIRY         0
+    call          75   0      EXPIRY         0
+    put           75   50     EXERCISE_LONG  50
+    index-future  75   25000  EXPIRY         0
+    stock-future  75   110    RECEIVE        110
+    stock-future  -75  110    DELIVER        110
+    stock-call    75   10     RECEIVE        100
+    stock-call    -75  10     DELIVER        100
+    stock-put     75   10     DELIVER        100
+    stock-put     -75  10     RECEIVE        100
+    stock-put     75   0      EXPIRY         0
+""")
+
+
+@pytest.mark.parametrize("row", EVENTS, ids=str)
+def test_the_tax_office_calls_it(row: Row) -> None:
+    """Only the holder of an index option in the money pays on exercise; stock contracts move shares at the strike."""
+    found = settled(NAMED[row.contract], row.number("net"), inr(row.worth), None, date(2026, 8, 25))
+
+    assert (found.event, to_text(found.price_e4)) == (row.event, f"{row.base}.00")
+    assert found.quantity == abs(row.number("net"))
+
+
+def test_worth_at_expiry() -> None:
+    """A future its settlement price; an option its intrinsic value, and nothing else, whatever was printed."""
+    assert worth_e4(INDEX_FUTURE, inr("25000"), None) == inr("25000")
+    assert worth_e4(CALL, inr("25100"), inr("25100")) == inr("100")
+    assert worth_e4(CALL, inr("25100"), None) is None
+    assert intrinsic_e4("XX", inr("1"), inr("2")) is None
