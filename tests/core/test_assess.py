@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskguard.core.assess import Assessment, LossWatch, assess
+from riskguard.core.assess import Assessment, Memory, assess
 from riskguard.core.limits import LimitSet
+from riskguard.core.live.view import View
 from riskguard.core.pnl import DayPnl
 from riskguard.core.state import TradingState
 from tests.core.builders import NOW, SECOND, account, inr, limit
@@ -23,7 +24,7 @@ TIERS: dict[str, Any] = {"warn_at_pct": [50, 90], "reduce_only_at_pct": 80, "at_
 
 
 def judge(
-    pnl: str | None, watch: LossWatch | None = None, at_s: float = 0, fresh: bool = True, equity: str | None = None,
+    pnl: str | None, watch: Memory | None = None, at_s: float = 0, fresh: bool = True, equity: str | None = None,
     **changes: Any,
 ) -> Assessment:  # fmt: skip
     """One reading under one limit."""
@@ -32,7 +33,8 @@ def judge(
     of = account(limits=LimitSet((limit("daily_loss", "loss", **parameters),)))
     of.opening_equity_e4 = None if equity is None else inr(equity)
     measured = DayPnl(None if pnl is None else inr(pnl), 0, fresh and pnl is not None, "" if fresh else "no fresh mark")
-    return assess(of, measured, {} if watch is None else {"loss": watch}, NOW + round(at_s * SECOND))
+    now_us = NOW + round(at_s * SECOND)
+    return assess(View(of, now_us, measured), {} if watch is None else {"loss": watch}, now_us)
 
 
 def said(made: Assessment) -> str:
@@ -97,7 +99,7 @@ TWO = table("""
 @pytest.mark.parametrize("row", TWO, ids=str)
 def test_a_loss_is_proven_by_two_fresh_readings_between_2_and_30_s_apart(row: Row) -> None:
     """Closer is one tick, further is two stories; an earlier time (a clock set back) starts anew."""
-    watch = judge(row.first).watches["loss"]
+    watch = judge(row.first).memories["loss"]
     made = judge(row.second, watch, float(row.apart_s), row.has("second_fresh"))
 
     assert any(each.kill for each in made.actions) == (row.done == "kill")
@@ -126,7 +128,7 @@ def test_a_sequence_of_readings(row: Row) -> None:
         at_s, _, figure = reading.partition(":")
         fresh, figure = not figure.endswith("?"), figure.rstrip("?")
         made = judge(None if figure == "-" else figure, watch, float(at_s), fresh)
-        watch = made.watches["loss"]
+        watch = made.memories["loss"]
         if any(each.kill for each in made.actions):
             killed = at_s
             break
@@ -153,7 +155,7 @@ def test_everything_is_said_once_a_day(row: Row) -> None:
     watch, found = None, []
     for number, figure in enumerate(row.readings.split()):
         made = judge(figure, watch, number * 40)  # further apart than two readings that prove
-        watch = made.watches["loss"]
+        watch = made.memories["loss"]
         found.append(codes(made).replace("SEEN", "").strip() or "-")
 
     assert ",".join(found) == row.found
@@ -224,20 +226,20 @@ def test_each_limit_keeps_its_own_watch() -> None:
             limit("daily_loss", "desk", daily_loss_inr_max="1000", on_breach="halt", scope="GLOBAL", **TIERS),
         )
     )
-    made = assess(account(limits=both), DayPnl(inr("-1500"), 0, True), {}, NOW)
+    made = assess(View(account(limits=both), NOW, DayPnl(inr("-1500"), 0, True)), {}, NOW)
 
     assert [(each.limit.id, each.state) for each in made.actions] == [
         ("desk", TradingState.REDUCE_ONLY),
         ("desk", TradingState.HALTED),
     ]
-    assert made.watches["desk"].tripped and made.watches["day"] == LossWatch()
+    assert made.memories["desk"]["tripped"] and made.memories["day"] == {}
 
 
 def test_no_limit_is_no_judgement() -> None:
     """Without a loss limit the sweep has nothing to say; the pre-order check refuses for its absence."""
-    made = assess(account(limits=LimitSet(())), DayPnl(inr("-90000"), 0, True), {}, NOW)
+    made = assess(View(account(limits=LimitSet(())), NOW, DayPnl(inr("-90000"), 0, True)), {}, NOW)
 
-    assert (made.actions, made.findings, made.watches) == ([], [], {})
+    assert (made.actions, made.findings, made.memories) == ([], [], {})
 
 
 # -- properties ---------------------------------------------------------------------------------------------------
@@ -250,16 +252,17 @@ READINGS = st.lists(
 @given(READINGS)
 def test_it_trips_once_at_most_and_only_on_fresh_marks(readings: list[tuple[int, int | None, bool]]) -> None:
     """Whatever the day brings: one kill, on a fresh reading that has reached the limit, and warnings that only grow."""
-    watch, at_s, kills, warned = None, 0, 0, 0
+    watch: Memory | None = None
+    at_s, kills, warned = 0, 0, 0
     for apart_s, rupees, fresh in readings:
         at_s += apart_s
         made = judge(None if rupees is None else str(rupees), watch, at_s, fresh)
-        watch = made.watches["loss"]
+        watch = made.memories["loss"]
         if any(each.kill for each in made.actions):
             kills += 1
             assert fresh and rupees is not None and rupees <= -5000
-        assert watch.warned_pct >= warned
-        warned = watch.warned_pct
+        assert watch.get("warned_pct", 0) >= warned
+        warned = watch.get("warned_pct", 0)
     assert kills <= 1
 
 
@@ -272,7 +275,7 @@ def test_a_larger_loss_never_does_less(readings: list[tuple[int, int | None, boo
         for apart_s, rupees, fresh in readings:
             at_s += apart_s
             made = judge(None if rupees is None else str(rupees - by), watch, at_s, fresh)
-            watch = made.watches["loss"]
+            watch = made.memories["loss"]
             if any(each.kill for each in made.actions):
                 return at_s
         return None

@@ -1,5 +1,5 @@
 """
-Every check, one file each, in order of precedence.
+Every check, one file each, in order of precedence. What only the sweep asks stands in `core/live`.
 
 To add one: write its file (parameters, function, `CHECK`), put it in `CHECKS` where it belongs, give it table
 tests on both sides of its edge, and name it in the rulebooks.
@@ -52,6 +52,7 @@ from riskguard.core.checks import (
     unconfirmed_in_flight,
 )
 from riskguard.core.limits import Check, Limit
+from riskguard.core.live import LIVE_ONLY
 from riskguard.core.scope import Scope
 from riskguard.errors import RulebookError
 
@@ -97,7 +98,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     attempt_rate.CHECK,
 )
 
-MANDATORY: Final = tuple(check.name for check in CHECKS if check.mandatory)
+LIVE_CHECKS: Final[tuple[Check, ...]] = (daily_loss.CHECK, *LIVE_ONLY)
+"""What the sweep asks, in order of precedence: docs/live-checks.md."""
+
+EVERY: Final[tuple[Check, ...]] = (*CHECKS, *LIVE_ONLY)
+"""Whatever a rulebook may name."""
+
+MANDATORY: Final = tuple(check.name for check in EVERY if check.mandatory)
 
 ALWAYS: Final = tuple(
     Limit(id=f"built-in-{check.name}", check=check, params=check.params(), scope=Scope("GLOBAL"), set_by="riskguard")
@@ -105,7 +112,7 @@ ALWAYS: Final = tuple(
 )
 """Asked of every order, whatever the limits say: deleting a row must not open a halted account."""
 
-_BY_NAME: Final = {check.name: check for check in CHECKS}
+_BY_NAME: Final = {check.name: check for check in EVERY}
 
 
 def by_name(name: object) -> Check:

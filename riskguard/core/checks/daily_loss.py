@@ -1,7 +1,8 @@
 """
 Daily loss limit: *reaching* it refuses what adds risk here, and trips the kill switch in the sweep.
 
-Day P&L is measured by the sweep (`core.assess`); unknown is refused, it is never zero. Exits are exempt.
+Day P&L is measured by the sweep and judged in `core.live.daily_loss`; unknown is refused, it is never zero. Exits
+are exempt.
 The limit is `traders_control.daily_loss_limit`, or a percent of day-start equity; the tighter of the two.
 """
 
@@ -13,6 +14,7 @@ from pydantic import Field, model_validator
 
 from riskguard.core.facts import Facts
 from riskguard.core.limits import Check
+from riskguard.core.live.daily_loss import judge
 from riskguard.core.params import Inr, Params
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 
@@ -50,6 +52,8 @@ class Parameters(LossLimit):
     warn_at_pct: Annotated[list[Tier], Field(min_length=1, max_length=10)]
     reduce_only_at_pct: Annotated[int, Field(gt=0, le=100)]
     at_once_pct: Annotated[int, Field(ge=100, le=1000)]  # one reading this far trips without a second
+    include_exit_cost: bool = False  # the sweep also counts the charges that closing everything now would cause
+    include_holdings: bool = False  # the sweep also counts what shares held since earlier days made today
 
 
 def check(facts: Facts, params: Parameters) -> Reject | None:
@@ -86,6 +90,7 @@ CHECK = Check(
     exits=False,
     mandatory=True,
     live=True,
+    judge=judge,
     v3_column="daily_loss_limit",
     v3_field="daily_loss_inr_max",
     on_breach="kill",
