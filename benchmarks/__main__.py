@@ -15,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import deciding, growing, peers, starting, storing
+from benchmarks import deciding, growing, peers, starting, storing, sweeping
 from benchmarks.measure import Row
 
 GROUPS = {
     "deciding": deciding.rows, "peers": peers.rows, "storing": storing.rows, "starting": starting.rows,
-    "growing": growing.rows,
+    "growing": growing.rows, "sweeping": sweeping.rows,
 }  # fmt: skip
 DIRECTORY = Path(__file__).resolve().parents[1] / "build" / "bench"
 

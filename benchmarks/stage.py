@@ -37,8 +37,12 @@ _LIMITS = {
     "repeated-execution": 'check = "repeated_execution"\ntrip_at_fills = 1000000\ntrip_at_refusals = 1000000\nper_s = 60',
     "order-rate": 'check = "order_rate"\nwindows = [{ messages_max = 1000000, reserve = 3, per_s = 1 }, '
     "{ messages_max = 1000000, reserve = 3, per_s = 60 }]",
+    "reconciliation": 'check = "reconciliation"\nreads_max = 1000\nhalt_after_s = 864000',
 }
-"""Ten checks, all mandatory ones among them; wide where a benchmark would otherwise be refused, which costs them nothing."""
+"""
+Ten checks of orders and one of sweeps, all mandatory ones among them; wide where a benchmark would otherwise be refused,
+which costs them nothing.
+"""
 
 
 def rulebook(scopes: tuple[str, ...] = ("ACCOUNT",), others: int = 0) -> str:

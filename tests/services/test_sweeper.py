@@ -6,6 +6,7 @@ What a reading means is `tests/core/test_assess.py`; here it is carried out.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -140,7 +141,7 @@ def test_a_sweep_that_died_before_its_kill_is_made_good(desk: Desk, monkeypatch:
         context.setattr(killswitch, "engage", dies)
         with pytest.raises(SystemExit):
             look(desk, "240")
-    assert desk.rows("SELECT tripped FROM loss_watches") == [(1,)]
+    assert [json.loads(state)["tripped"] for (state,) in desk.rows("SELECT state FROM live_watches")] == [True]
     assert desk.one("SELECT count(*) FROM kill_runs") == 0
     assert look(desk, "240").killed
 
@@ -221,14 +222,14 @@ def test_a_dead_claimant_is_taken_over(desk: Desk, row: Row) -> None:
 
     def claim(holder: str, at_us: int) -> bool:
         with desk.store.session() as session:
-            return runs.claim_slot(session, ACCOUNT, "orders", 7, interval_us, at_us, holder)
+            return runs.claim_slot(session, ACCOUNT, "book", 7, interval_us, at_us, holder)
 
     assert claim("first", now_us)
     if row.has("finished"):
         with desk.store.session() as session:
-            runs.finish_slot(session, ACCOUNT, "orders", 7, [], now_us)
+            runs.finish_slot(session, ACCOUNT, "book", 7, [], now_us)
     assert claim("second", now_us + round(float(row.after_s) * SECOND)) == row.has("claimed")
-    assert desk.one("SELECT holder FROM sweeps WHERE kind = 'orders'") == ("second" if row.has("claimed") else "first")
+    assert desk.one("SELECT holder FROM sweeps WHERE kind = 'book'") == ("second" if row.has("claimed") else "first")
 
 
 # -- the heartbeat --------------------------------------------------------------------------------------------------

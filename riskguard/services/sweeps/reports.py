@@ -102,6 +102,13 @@ class Instruments:
             found = [loader.instrument_from(row) for row in session.rows(loader.BY_SYMBOL, symbol=symbol)]
         return [each for each in found if exchange_segment in (None, each.exchange_segment)]
 
+    def by_key(self, exchange_segment: str, security_id: str) -> Instrument | None:
+        """Return the instrument of that segment and id, None where nobody knows it."""
+        with self._store.session(durable=False, wait_s=WAIT_S) as session:
+            row = session.row(loader.INSTRUMENT, exchange_segment=exchange_segment, security_id=security_id)
+            self._store.roll_back(session)
+        return None if row is None else loader.instrument_from(row)
+
 
 def _account(session: Session, account: str | None) -> str:
     known = tuple(row[0] for row in session.rows(ACCOUNTS))

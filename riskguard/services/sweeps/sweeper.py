@@ -1,41 +1,54 @@
 """
-One sweep: look outside, then lock, judge, write, act. What a sweep means is decided in `core.assess`.
+The sweeps of one account: look outside, then lock, judge, write, act. What a sweep means is decided in `core`.
+
+`sweep` does all of it at once, for a small bot and for a person; the daemon calls its parts, each on a thread of its
+own: `loss` judges by marks and asks no broker, `book` and `slow` ask it, `follow_kills` carries kills out.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-import os
-import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from riskguard.core.account import Account
-from riskguard.core.assess import Action, Finding, LossWatch, assess
+from riskguard.core.assess import Action, Finding
 from riskguard.core.calendar import ist_us
 from riskguard.core.pnl import DayPnl
 from riskguard.core.seen import Seen
-from riskguard.core.state import Cause, TradingState
 from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker, Marks
+from riskguard.services.budget import ReadBudget
 from riskguard.services.kill import killswitch, latch
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.limits import rulebooks
 from riskguard.services.limits.nearness import Nearness
 from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.sweeps import asking, judging
+from riskguard.services.sweeps.cadence import BOOK, LOSS, SLOW, Cadence
+from riskguard.services.sweeps.claims import Claim, Lease, ResultDroppedError, new_holder
+from riskguard.services.sweeps.health import Health
+from riskguard.services.sweeps.known import Known, reconciled
 from riskguard.services.sweeps.look import look
-from riskguard.services.sweeps.measuring import measured, quotes_of
-from riskguard.services.sweeps.reconciler import end_earlier_day, take_over
+from riskguard.services.sweeps.measuring import measure, quotes_of
+from riskguard.services.sweeps.reconciler import book_loose, end_earlier_day, stage, take_over
 from riskguard.services.sweeps.rollover import roll_over
 from riskguard.services.tokens import ExpiryWatch
-from riskguard.store import controls, halt, journal, loader, permits, runs, violations
+from riskguard.store import controls, halt, loader, permits, runs, sweeps, violations
+from riskguard.store.calendar import calendar
 from riskguard.store.session import Session, StoreBusyError
 
 log = logging.getLogger("riskguard")
 
-KIND = "daily_loss"
 LOCK_WAIT_S = 5.0
 INTERVAL_US = 2_000_000
+DROPPED_AFTER_US = 20_000_000
+"""A look older than this is not written: the scheduler gave it up, and another one was made since."""
+BOOK_READS = KILL_READS = 3
+"""Requests of one look at the book: orders, fills, positions."""
+HELD_BACK_TOLD = 15
+"""Ticks a look may wait for the read budget before somebody is told."""
 
 
 class LogAlerts:
@@ -63,81 +76,234 @@ class Sweeper:
 
     def __init__(
         self, guard: RiskGuard, account: str, broker: Broker | None, *, interval_us: int = INTERVAL_US,
-        alerts: Alerts | None = None, marks: Marks | None = None,
+        alerts: Alerts | None = None, marks: Marks | None = None, cadence: Cadence | None = None,
+        lease: Lease | None = None, budget: ReadBudget | None = None,
     ) -> None:  # fmt: skip
+        """
+        Args:
+            cadence: When the parts are due; None: every *interval_us*, whatever the hour.
+            lease: Shared by the sweepers of one daemon; None: nobody is asked.
+            budget: How often the broker may be read; None: as often as asked.
+        """
         self.marks = marks
         self.guard = guard
         self.account = account
         self.broker = broker
         self.interval_us = interval_us
         self.alerts: Alerts = alerts or LogAlerts()
-        self.holder = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self.kill_runner = KillRunner(guard, account, broker)
+        self.holder = new_holder()
+        self.kill_runner = KillRunner(guard, account, broker, self.alerts)
         self.token_watch = ExpiryWatch()
         self.nearness = Nearness(guard.store, account)
+        self.cadence = cadence
+        self.lease = lease
+        self.budget = budget
+        self.health = Health()
+        self.killing = False  # a kill run is open: all lists every two seconds
+        self.on_kill: Callable[[], None] = lambda: None  # the kill run should begin at once
+        self.on_event: Callable[[], None] = lambda: None  # the book should be looked at now
+        self.known = Known()
         self._journaled_to = 0
+        self._lock = threading.Lock()
+        self._claims = 0
+        self._known_done: dict[str, tuple[int, int]] = {}  # kind -> (interval, slot) not to be asked about again
+        self._wanted: set[str] = set()
+        self._book_us = 0  # when the newest look at the book was begun, wall time
+        self._held_back = 0
+
+    # -- the sweeps ------------------------------------------------------------------------------------------
 
     def sweep(self, *, now: bool = False) -> SweepReport:
         """
-        Do the sweep that is due; a second fire of the same slot does nothing.
+        Do the whole sweep that is due; a second fire of the same slot does nothing.
 
         *now* sweeps even if the slot is done (a person asked). Raises StoreError when the database cannot be
         used: the missing heartbeat then refuses what adds risk.
         """
-        clock, store = self.guard.clock, self.guard.store
-        slot = clock.now_us() // self.interval_us
-        with store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
-            if not runs.claim_slot(
-                session, self.account, KIND, slot, self.interval_us, clock.now_us(), self.holder
-            ) and not now:  # fmt: skip
-                return SweepReport(self.account, slot, None)
-        seen = look(self.broker, clock) if self.broker is not None else None
-        report, actions = self._judge(slot, seen)
-        for finding in report.findings:
-            self.alerts.tell(self.account, finding.severity, finding.message)
-        for action in actions:
-            if action.kill:
-                outcome = killswitch.engage(
-                    store, self.account, by="sweep", reason=action.finding.message, plan=action.limit.plan,
-                    cause="DAILY_LOSS", clock=clock,
-                )  # fmt: skip
-                report.killed |= outcome.halted
-                if outcome.exit_status != killswitch.HALTED:
-                    self.alerts.tell(self.account, "critical", outcome.report())
-        self._follow_kills()
+        claim = self._claim(LOSS, self.interval_us, now=now)
+        if claim is None:
+            return SweepReport(self.account, self.guard.clock.now_us() // self.interval_us, None)
+        seen = None
+        if self.broker is not None:
+            seen = look(self.broker, self.guard.clock, budget=self.budget, health=self.health)
+        try:
+            report, kills = self._judge(claim, seen, took=True)
+        except ResultDroppedError as e:
+            log.warning("%s: a sweep is dropped: %s", self.account, e)
+            return SweepReport(self.account, claim.slot, None)
+        self._act(report, kills)
+        self.follow_kills()
         self._count_nearness(report)
         return report
 
-    def _count_nearness(self, report: SweepReport) -> None:
-        """Say which limits the orders since the last sweep came near to; no kill waits for it, and nothing hangs on it."""
-        try:
-            found = self.nearness.count(self._journaled_to, self.guard.clock.now_us())
-        except StoreError as e:
-            log.warning("how near %s is to its limits waits for the next sweep: %s", self.account, e)
-            return
-        report.findings += found
-        for finding in found:
-            self.alerts.tell(self.account, finding.severity, finding.message)
+    def loss(self) -> SweepReport:
+        """
+        Judge the day by what is known and by fresh marks; asks the broker nothing. The daemon's heartbeat.
 
-    def _follow_kills(self) -> None:
+        Raises StoreError as `sweep` does.
+        """
+        claim = self._due(LOSS)
+        if claim is None:
+            return SweepReport(self.account, 0, None)
         try:
-            self.kill_runner.advance()
+            report, kills = self._judge(claim, None, took=self.broker is None)
+        except ResultDroppedError as e:
+            log.warning("%s: a sweep is dropped: %s", self.account, e)
+            return SweepReport(self.account, claim.slot, None)
+        self._act(report, kills)
+        if report.killed:
+            self.killing = True
+            self.on_kill()
+        self._count_nearness(report)
+        return report
+
+    def book(self) -> bool:
+        """Look at orders, fills and positions if it is time, and take them over; says whether it was done."""
+        if self.broker is None or not self._is_due(BOOK) or not self._may_read(BOOK_READS):
+            return False
+        claim = self._due(BOOK)
+        if claim is None:
+            return False
+        clock, store = self.guard.clock, self.guard.store
+        self._book_us = clock.now_us()
+        seen = look(self.broker, clock, with_funds=False, budget=self.budget, health=self.health)
+        staged = stage(store, self.account, seen, "sweep")
+        findings = [Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures))] if seen.failures else []
+        try:
+            with store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
+                now_us = clock.now_us()
+                self._fence(session, claim)
+                session.read_heads(self.account)
+                self._take(session, loader.session_date(now_us), seen, now_us, staged)
+                self._finish(session, claim, findings, now_us)
+        except ResultDroppedError as e:
+            log.warning("%s: a look at the book is dropped: %s", self.account, e)
+            return False
+        for finding in findings:
+            self.alerts.tell(self.account, finding.severity, finding.message)
+        return True
+
+    def slow(self) -> tuple[str, ...]:
+        """Ask what is asked seldom and is due: funds, holdings, what the broker says of the account, its ledger."""
+        if self.broker is None:
+            return ()
+        return tuple(kind for kind in SLOW if asking.offers(self.broker, kind) and self._ask(kind))
+
+    def follow_kills(self) -> None:
+        """Carry kill runs on by a round; while one is open every list is asked for at its pace."""
+        budget = self.budget
+        try:
+            if budget is None:
+                standing = self.kill_runner.advance()
+            else:
+                with budget.kill_reads():
+                    standing = self.kill_runner.advance()
+                budget.spend(KILL_READS * len(standing))
         except StoreBusyError as e:
             log.warning("kill runs of %s wait: %s", self.account, e)
+            return
+        self.killing = any(run.state == "OPEN" for run in standing)
 
-    def _judge(self, slot: int, seen: Seen | None) -> tuple[SweepReport, list[Action]]:
-        """Under the write lock: take over what was seen, measure, judge, write."""
+    def wake(self, *kinds: str) -> None:
+        """Let these kinds be due now: an event says that the broker's lists changed, or that some were missed."""
+        with self._lock:
+            self._wanted |= set(kinds)
+        self.on_event()
+
+    # -- when --------------------------------------------------------------------------------------------------
+
+    def _interval_us(self, kind: str) -> int:
+        if self.cadence is None:
+            return self.interval_us
+        return self.cadence.interval_us(kind, self.guard.clock.now_us(), calendar(), killing=self.killing)
+
+    def _is_due(self, kind: str) -> bool:
+        """Say whether it is worth asking the database: no, when this process did the slot itself."""
+        interval_us = self._interval_us(kind)
+        slot = self.guard.clock.now_us() // interval_us
+        with self._lock:
+            return kind in self._wanted or self._known_done.get(kind) != (interval_us, slot)
+
+    def _due(self, kind: str) -> Claim | None:
+        """Claim the sweep of *kind* that is due; None: done, or somebody else's."""
+        interval_us = self._interval_us(kind)
+        slot = self.guard.clock.now_us() // interval_us
+        with self._lock:
+            wanted = kind in self._wanted
+            if not wanted and self._known_done.get(kind) == (interval_us, slot):
+                return None
+            self._wanted.discard(kind)
+        claim = self._claim(kind, interval_us, now=wanted)
+        with self._lock:
+            if claim is not None or self.lease is None or self.lease.token is not None:
+                self._known_done[kind] = (interval_us, slot)
+        return claim
+
+    def _claim(self, kind: str, interval_us: int, *, now: bool = False) -> Claim | None:
+        """Claim a slot, and the lease with it; *now*: also one that is done, which then is not ours alone."""
+        clock = self.guard.clock
+        with self._lock:
+            self._claims += 1
+            holder = f"{self.holder}.{self._claims}"  # of this run: one that hangs must not finish for the next
+        with self.guard.store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
+            now_us = clock.now_us()
+            slot = now_us // interval_us
+            if self.lease is not None and not self.lease.take(session, now_us):
+                return None
+            owned = runs.claim_slot(session, self.account, kind, slot, interval_us, now_us, holder)
+        if not owned and not now:
+            return None
+        return Claim(kind, slot, interval_us, holder, clock.elapsed_us(), owned and not now)
+
+    def _may_read(self, reads: int) -> bool:
+        """Ask the read budget; a broker that is asked too often is asked later, and somebody is told."""
+        if self.budget is None or self.budget.take(reads):
+            self._held_back = 0
+            return True
+        self._held_back += 1
+        if self._held_back == HELD_BACK_TOLD:
+            message = f"looks at {self.account} wait for the read budget: {self.budget.rate_per_s:g} requests a second"
+            self.alerts.tell(self.account, "warning", message)
+        return False
+
+    # -- under the lock ------------------------------------------------------------------------------------------
+
+    def _fence(self, session: Session, claim: Claim) -> None:
+        """Raise ResultDroppedError when what was seen may not be written any more: see `claims`."""
+        if claim.owned and not sweeps.still_mine(session, self.account, claim.kind, claim.slot, claim.holder):
+            raise ResultDroppedError(f"slot {claim.slot} of `{claim.kind}` was taken over")
+        if self.lease is not None and not self.lease.holds(session):
+            raise ResultDroppedError("another daemon took the lease")
+        if self.guard.clock.elapsed_us() - claim.began_us > DROPPED_AFTER_US:
+            raise ResultDroppedError(f"it began {DROPPED_AFTER_US // 1_000_000} s ago and more")
+
+    def _finish(self, session: Session, claim: Claim, findings: list[Finding], now_us: int) -> None:
+        said = [[each.code, each.severity, each.message] for each in findings]
+        runs.finish_slot(session, self.account, claim.kind, claim.slot, said, now_us)
+
+    def _take(self, session: Session, date: str, seen: Seen | None, now_us: int, staged: int | None = None) -> None:
+        """Open the day, end the one before, and take over what was seen; None: there is no broker to look at."""
+        if roll_over(session, self.account, date, seen, now_us):
+            ordinal = dt.date.fromisoformat(date).toordinal()
+            sweeps.add_done(session, self.account, "rollover", ordinal, loader.DAY_US, now_us, self.holder)
+        end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
+        if seen is not None:
+            take_over(session, self.account, date, seen, now_us, "sweep", staged=staged)
+
+    def _judge(self, claim: Claim, seen: Seen | None, *, took: bool) -> tuple[SweepReport, list[Action]]:
+        """Under the write lock: adopt, take over what was seen (*took*), measure, judge, write."""
         guard = self.guard
+        staged = stage(guard.store, self.account, seen, "sweep") if seen is not None else None
         with guard.store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
             now_us = guard.clock.now_us()
             date = loader.session_date(now_us)
+            self._fence(session, claim)
             session.read_heads(self.account)
             released, generation = self._adopt_kills(session, now_us)
             rulebooks.take_effect(session, self.account, now_us)
-            roll_over(session, self.account, date, seen, now_us)
-            end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
-            if seen is not None:
-                take_over(session, self.account, date, seen, now_us, "sweep")
+            if took:
+                self._take(session, date, seen, now_us, staged)
+            book_loose(session, self.account, now_us)
             permits.expire(session, self.account, now_us)
             spool = [path for directory in guard.store.directories for path in violations.spooled(directory)]
             for path in spool:
@@ -146,27 +312,41 @@ class Sweeper:
             group = loader.group_of(session, self.account) or ""
             account = loader.load(session, self.account, group, now_us, whole_day=True).account
             quotes = quotes_of(guard, self.marks, session, account)
-            pnl = measured(session, account, quotes, date, now_us)
-            before = runs.watches(session, self.account, date)
-            judged = assess(account, pnl, _not_yet_done(before, account, now_us), now_us)
-            if seen is not None and seen.failures:
-                judged.findings.append(Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures)))
+            day = measure(session, account, quotes, date, now_us, seen)
+            pnl = day.pnl
+            known = self._known(session, date, seen, now_us)
+            judged = judging.judge(session, account, pnl, seen, date, now_us, known, quotes=quotes, views=day.views)
             judged.findings += self.token_watch.findings(session, self.account, now_us)
-            runs.save_reading(session, self.account, date, pnl, now_us)
-            runs.save_watches(session, self.account, date, judged.watches, before)
-            for action in judged.actions:
-                self._write(session, account, action, now_us)
-            said = [[each.code, each.severity, each.message] for each in judged.findings]
-            runs.finish_slot(session, self.account, KIND, slot, said, now_us)
+            runs.save_reading(session, self.account, date, pnl, now_us, day.views)
+            self._finish(session, claim, judged.findings, now_us)
             self._journaled_to = session.heads[self.account].sequence
+            sent_since = permits.sent_since(session, self.account, self._book_us) if not took else False
         if generation is not None:
             latch.after_commit(guard.store, generation)
         if released:
             halt.lower_flags(guard.store.directories, released)
         for path in spool:  # their rows are committed; one left behind by a crash is recognised by its digest
             path.unlink(missing_ok=True)
+        if sent_since:
+            self.wake(BOOK)  # an order went out since the last look: its fate is asked for now, not in ten seconds
         failures = seen.failures if seen is not None else ()
-        return SweepReport(self.account, slot, pnl, judged.findings, failures), judged.actions
+        return SweepReport(self.account, claim.slot, pnl, judged.findings, failures), judged.kills
+
+    def _known(self, session: Session, date: str, seen: Seen | None, now_us: int) -> Known:
+        """Everything the judgement may use besides this look."""
+        if seen is not None and seen.funds is not None:
+            self._learn(funds=seen.funds, funds_at_us=seen.fetched_at_us)
+        unexplained, compared_us, unsolicited = reconciled(session, self.account, date, now_us)
+        answers = self.health.seen(self.guard.clock.elapsed_us())
+        return self._learn(
+            health={} if answers is None else {"broker": answers}, unexplained=unexplained,
+            unexplained_at_us=compared_us, unsolicited=unsolicited,
+        )  # fmt: skip
+
+    def _learn(self, **known: object) -> Known:
+        with self._lock:
+            self.known = replace(self.known, **known)  # type: ignore[arg-type]
+            return self.known
 
     def _adopt_kills(self, session: Session, now_us: int) -> tuple[frozenset[str], int | None]:
         """
@@ -183,36 +363,54 @@ class Sweeper:
         session.read_heads(self.account)
         return released, generation
 
-    def _write(self, session: Session, account: Account, action: Action, now_us: int) -> None:
-        """Write one action: the violation, and the state unless the kill switch will."""
-        limit, finding = action.limit, action.finding
-        did = "KILL_SWITCH_ACTIVATED" if action.kill else action.state.name
-        violations.live_breach(
-            session, self.account, finding.code, limit.id, str(limit.scope), finding.measured_e4, finding.limit_e4, did,
-            finding.message, now_us, limit.row_id,
-        )  # fmt: skip
-        contents = {"action": did, "limit": limit.id, "finding": finding.message, "digest": account.limits.digest}
-        journal.append(session, self.account, "STATE", contents, now_us)
-        if not action.kill:
-            cause = Cause(f"ACCOUNT:{self.account}", action.state, "DAILY_LOSS", finding.message, "sweep", now_us)
-            controls.raise_cause(session, self.account, cause)
-            if action.state >= TradingState.REDUCE_ONLY:
-                permits.void_increasing(session, self.account, now_us, finding.message)
+    # -- after the commit ------------------------------------------------------------------------------------------
 
+    def _act(self, report: SweepReport, kills: list[Action]) -> None:
+        """Tell what was found and pull the switch where a limit says so."""
+        for finding in report.findings:
+            self.alerts.tell(self.account, finding.severity, finding.message)
+        for action in kills:
+            outcome = killswitch.engage(
+                self.guard.store, self.account, by="sweep", reason=action.finding.message, plan=action.limit.plan,
+                cause=action.cause, clock=self.guard.clock,
+            )  # fmt: skip
+            report.killed |= outcome.halted
+            if outcome.exit_status != killswitch.HALTED:
+                self.alerts.tell(self.account, "critical", outcome.report())
 
-def _not_yet_done(watches: dict[str, LossWatch], account: Account, now_us: int) -> dict[str, LossWatch]:
-    """
-    Return the watches with a trip that halted nobody taken back: whoever judged it died before the kill.
+    def _count_nearness(self, report: SweepReport) -> None:
+        """Say which limits the orders since the last sweep came near to; no kill waits for it, and nothing hangs on it."""
+        try:
+            found = self.nearness.count(self._journaled_to, self.guard.clock.now_us())
+        except StoreError as e:
+            log.warning("how near %s is to its limits waits for the next sweep: %s", self.account, e)
+            return
+        report.findings += found
+        for finding in found:
+            self.alerts.tell(self.account, finding.severity, finding.message)
 
-    A release takes a trip back by itself, so a tripped limit whose account is not halted was never carried out.
-    """
-    if account.state is TradingState.HALTED:
-        return watches
-    halting = {
-        limit.id
-        for limit in account.limits.of("daily_loss")
-        if limit.on_breach in ("halt", "kill") and not limit.only_watches(now_us)
-    }
-    return {
-        limit_id: replace(watch, tripped=False) if limit_id in halting else watch for limit_id, watch in watches.items()
-    }
+    # -- what is asked seldom ------------------------------------------------------------------------------------------
+
+    def _ask(self, kind: str) -> bool:
+        """Ask for one of them if it is due, outside any lock, and write what was answered."""
+        if not self._is_due(kind) or not self._may_read(1):
+            return False
+        claim = self._due(kind)
+        if claim is None or self.broker is None:
+            return False
+        answer = asking.ask(self.broker, kind, self.guard.clock, self.budget, self.health)
+        findings = [Finding("BROKER_READ_FAILED", "warning", each) for each in answer.failures]
+        try:
+            with self.guard.store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
+                now_us = self.guard.clock.now_us()
+                self._fence(session, claim)
+                session.read_heads(self.account)
+                asking.write(session, self.account, answer, now_us)
+                self._finish(session, claim, findings, now_us)
+        except ResultDroppedError as e:
+            log.warning("%s: what `%s` said is dropped: %s", self.account, kind, e)
+            return False
+        self._learn(**answer.known())
+        for finding in findings:
+            self.alerts.tell(self.account, finding.severity, finding.message)
+        return not findings
