@@ -1,0 +1,101 @@
+"""
+The broker of profile `dhan`: which client an account is, with which token, at which address.
+
+The client id stands in the `config` row `dhan.client_id.<account>`; without one it is read out of the token, where Dhan
+puts it. The token is asked for before each request, so that one set elsewhere is used by the next.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Final
+
+import sqlalchemy as sa
+
+from riskguard.brokers.dhan import Credentials, DhanBroker
+from riskguard.errors import SettingsError
+from riskguard.services.counting import RequestMeter, ledger_of
+from riskguard.services.orders.guard import RiskGuard
+from riskguard.services.settings import DatabaseSettings
+from riskguard.services.tokens import TokenSource
+from riskguard.store.database import Database
+from riskguard.store.session import Session
+from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.tables.authentication import config
+
+CLIENT_ID: Final = re.compile(r"[A-Za-z0-9]{3,20}")
+KEY: Final = "dhan.client_id."
+WAIT_S: Final = 2.0
+TOKEN_MS_MAX: Final = 500
+"""How long a request waits for the token's row; after it the last one known is used."""
+
+CLIENT_OF = prepare(sa.select(config.c.value).where(config.c.key == param("key")))
+SAVE_CLIENT = insert_into(config, "key", "value", "data_type", "category", "description", "updated_at", replace=True)
+
+
+def checked_client_id(text: str) -> str:
+    """Return a client id; raises SettingsError."""
+    if CLIENT_ID.fullmatch(text) is None:
+        raise SettingsError(f"`--client-id {text[:30]}`: wants the number Dhan knows the account by, like 1100099001")
+    return text
+
+
+def save_client_id(session: Session, account: str, client_id: str, now_us: int) -> None:
+    """Write which client of Dhan *account* is."""
+    session.run(
+        SAVE_CLIENT, key=f"{KEY}{account}", value=client_id, data_type="string", category="auth",
+        description=f"Dhan's client id of account {account}", updated_at=now_us // 1_000_000,
+    )  # fmt: skip
+
+
+def client_id_of(guard: RiskGuard, account: str) -> str:
+    """Return the client id that was set for *account*; "" without one."""
+    with guard.store.session(durable=False, wait_s=WAIT_S) as session:
+        row = session.row(CLIENT_OF, key=f"{KEY}{account}")
+        guard.store.roll_back(session)
+    return "" if row is None else str(row[0]).strip()
+
+
+def client_id_in(token: str) -> str:
+    """Return the client id a token of Dhan names, unverified; "" where it is no such token."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return ""
+    found = claims.get("dhanClientId") if isinstance(claims, dict) else None
+    text = str(found) if isinstance(found, str | int) else ""
+    return text if CLIENT_ID.fullmatch(text) else ""
+
+
+def dhan_broker(guard: RiskGuard, settings: DatabaseSettings, account: str) -> DhanBroker:
+    """
+    Return the account's broker at Dhan. Nothing is asked yet, and no token need be there yet.
+
+    Raises SettingsError (the base URL), ExtraMissingError, StoreUnavailableError.
+    """
+    client_id = client_id_of(guard, account)
+    database = Database(guard.store.url, clock=guard.clock, deadline_ms=TOKEN_MS_MAX)
+    source = TokenSource(database, account)
+
+    def credentials() -> Credentials:
+        token = source.current().value.get_secret_value()
+        known = client_id or client_id_in(token)
+        if not known:
+            raise SettingsError(
+                f"`{account}` has no client id: `riskguard init --account {account} --client-id …` sets it, "
+                f"or the config row `{KEY}{account}`"
+            )
+        return Credentials(known, token)
+
+    broker = DhanBroker(
+        credentials, account=account, base_url=settings.dhan_base_url, meter=RequestMeter(account, ledger_of(guard))
+    )
+    guard.on_close(broker.close)
+    guard.on_close(database.close)
+    return broker
