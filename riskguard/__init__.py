@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         InputError,
         KillNotTakenError,
         OrderInvalidError,
+        OrderRefusedError,
         PermitError,
         PermitNotSendableError,
         QuoteInvalidError,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
         UnknownAccountError,
         UpgradeError,
     )
+    from riskguard.integrations.guarded_dhan import GuardedDhan
+    from riskguard.integrations.hooks import guarded, placing
     from riskguard.services.kill.killswitch import KillOutcome
     from riskguard.services.orders.guard import AccountState, RiskGuard
     from riskguard.services.orders.permits import Permit
@@ -63,10 +66,13 @@ _HOMES = {
     "riskguard.errors": (
         "BrokerError", "BrokerRefusedError", "BrokerUnavailableError", "BrokerUnconfirmedError",
         "DatabaseMissingError", "DecisionUnknownError", "InputError", "KillNotTakenError", "OrderInvalidError",
+        "OrderRefusedError",
         "PermitError", "PermitNotSendableError", "QuoteInvalidError", "ReleaseRefusedError", "ReportInvalidError",
         "RiskGuardError", "RulebookError", "SchemaMismatchError", "SettingsError", "StoreError",
         "StoreUnavailableError", "UnknownAccountError", "UpgradeError",
     ),
+    "riskguard.integrations.guarded_dhan": ("GuardedDhan",),
+    "riskguard.integrations.hooks": ("guarded", "placing"),
     "riskguard.services.orders.guard": ("AccountState", "RiskGuard"),
     "riskguard.services.kill.killswitch": ("KillOutcome",),
     "riskguard.services.orders.permits": ("Permit",),
@@ -83,12 +89,14 @@ __all__ = [
     "Decision",
     "DecisionUnknownError",
     "Direction",
+    "GuardedDhan",
     "InputError",
     "Instrument",
     "KillNotTakenError",
     "KillOutcome",
     "Order",
     "OrderInvalidError",
+    "OrderRefusedError",
     "OrderType",
     "Permit",
     "PermitError",
@@ -113,6 +121,8 @@ __all__ = [
     "UnknownAccountError",
     "UpgradeError",
     "Validity",
+    "guarded",
+    "placing",
 ]
 
 

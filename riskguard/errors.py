@@ -11,6 +11,8 @@ Every exception of riskguard, cut by what the caller does next.
     │   ├── RowInvalidError          a value a table does not take; nothing was written
     │   ├── ReportInvalidError       reported positions or a P&L figure are malformed
     │   ├── InstrumentsInvalidError  an instrument master is none, or cut off; the table is as it was
+    │   ├── CalendarInvalidError     a list of days is none, or contradicts itself; the file is as it was
+    │   ├── BhavcopyInvalidError     a file of closing prices is none, or broken; no price of it was taken
     │   └── TokenInvalidError        what was given is no access token, or one that has expired
     ├── ExtraMissingError            a package of an extra is not installed: `pip install 'riskguard[…]'`
     ├── SecretError                  a stored secret cannot be used; nothing was sent
@@ -27,7 +29,8 @@ Every exception of riskguard, cut by what the caller does next.
     │   ├── UpkeepError              a backup, archive or vacuum was not done; no row was lost
     │   └── DecisionUnknownError     our own commit may or may not stand: ask again, same id
     ├── PermitError                  this order may not go to the broker
-    │   └── PermitNotSendableError   void, expired, already sent, or the state changed
+    │   ├── PermitNotSendableError   void, expired, already sent, or the state changed
+    │   └── OrderRefusedError        a limit said no, where the caller wants that raised
     ├── BrokerError                  the broker did not do it, as far as is known
     │   ├── BrokerRefusedError       it said no: nothing rests there
     │   ├── BrokerUnconfirmedError   no answer: it may have acted; reconcile before retrying
@@ -35,7 +38,7 @@ Every exception of riskguard, cut by what the caller does next.
     ├── KillNotTakenError            nothing is halted: run `riskguard kill` again, now
     └── ReleaseRefusedError          a precondition of release does not hold
 
-A refusal of an order by a limit is not an exception: it is a value, `Decision.rejects`.
+A refusal of an order by a limit is a value, `Decision.rejects`; who likes it raised asks `decision.raise_for_reject()`.
 """
 
 from __future__ import annotations
@@ -93,6 +96,14 @@ class ReportInvalidError(InputError):
 
 class InstrumentsInvalidError(InputError):
     """What was given is no instrument master, or it is cut off or mostly broken; the table is as it was."""
+
+
+class CalendarInvalidError(InputError):
+    """What was given is no list of trading days, or contradicts itself; the calendar is as it was."""
+
+
+class BhavcopyInvalidError(InputError):
+    """What was given is no file of closing prices of an exchange, or a broken one; no price of it was taken."""
 
 
 class TokenInvalidError(InputError):
@@ -196,6 +207,14 @@ class PermitNotSendableError(PermitError):
     def __init__(self, client_order_id: str, why: str) -> None:
         self.client_order_id, self.why = client_order_id, why
         super().__init__(f"`{client_order_id}` may not be sent: {why}")
+
+
+class OrderRefusedError(PermitError):
+    """A limit refused the order; `decision` is the whole answer."""
+
+    def __init__(self, decision: object, said: str) -> None:
+        self.decision = decision
+        super().__init__(said.replace("\n", "; "))
 
 
 class BrokerError(RiskGuardError):

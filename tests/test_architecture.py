@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"admin", "services", "store", "brokers", "feeds", "core", "__version__", *BASE},
     "admin": {"services", "store", "brokers", "feeds", "core", *BASE},
+    "integrations": {"services", "store", "brokers", "core", *BASE},
     "services": {"store", "brokers", "feeds", "core", *BASE},
     "store": {"core", *BASE},
     "brokers": {"core", *BASE},

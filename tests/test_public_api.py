@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 import tomllib
@@ -36,7 +37,7 @@ def test_every_name_is_there_and_documented(name: str) -> None:
     """A name can be imported, and says itself what it is (an inherited docstring is somebody else's)."""
     found = getattr(riskguard, name)
 
-    said = vars(found).get("__doc__")
+    said = found.__doc__ if inspect.isfunction(found) else vars(found).get("__doc__")
     assert said and len(said.split()) >= 3, f"{name} has no docstring of its own"
     assert found.__module__.startswith("riskguard.")
 

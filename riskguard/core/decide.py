@@ -11,7 +11,7 @@ from riskguard.core.facts import Facts
 from riskguard.core.limits import ON_BREACH, Ask, Limit, Plan
 from riskguard.core.order import Order
 from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
-from riskguard.errors import PermitNotSendableError
+from riskguard.errors import OrderRefusedError, PermitNotSendableError
 
 
 class Sendable(Protocol):
@@ -105,6 +105,11 @@ class Decision:
                 said += f", adjusted to {self.adjusted_to!r}"
             return said
         return "\n".join(f"{each.code.value}: {each.message}" for each in self.rejects)
+
+    def raise_for_reject(self) -> None:
+        """Raise OrderRefusedError with this decision unless it is approved."""
+        if not self.approved:
+            raise OrderRefusedError(self, self.explain())
 
     def as_dict(self) -> dict[str, Any]:
         """Return the answer as JSON-ready data: the stable document of `riskguard check --json`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from riskguard.core.instrument import Instrument
 from riskguard.core.order import Order
 from riskguard.core.pricing import quote_ttl_us, reference_price_e4, risk_price_e4
@@ -28,6 +30,20 @@ def sliced(guard: RiskGuard, order: Order, instrument: Instrument | None) -> tup
         made.append(order.replaced(client_order_id=f"{name}.{len(made) + 1}", quantity=quantity, slice_of=name))
         left -= quantity
     return made, left
+
+
+def parts_of(order: Order, most: int | None) -> list[Order]:
+    """Return *order* in parts of *most* units at most, all of them; the order itself where None or nothing binds."""
+    if most is None or order.quantity <= most:
+        return [order]
+    name = order.client_order_id or f"rg-{secrets.token_hex(12)}"
+    count = slices(order.quantity, most)
+    return [
+        order.replaced(
+            client_order_id=f"{name}.{place + 1}", quantity=min(most, order.quantity - place * most), slice_of=name
+        )
+        for place in range(count)
+    ]
 
 
 def _risk_price_e4(guard: RiskGuard, order: Order, instrument: Instrument | None) -> int | None:
