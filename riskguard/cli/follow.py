@@ -1,42 +1,115 @@
-"""Follows the kill runs of a kill to their end, or to the end of a person's patience."""
+"""Follows kill runs to their end, or to the end of a person's patience, and shows how each account stands meanwhile."""
 
 from __future__ import annotations
 
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
-from riskguard.services.kill.killrun import KillRunner
-from riskguard.services.kill.killswitch import KillOutcome
+from riskguard.errors import RiskGuardError
+from riskguard.services.kill.killrun import STEPS_OF, KillRunner
 from riskguard.services.wiring import broker_of, open_guard, settings_of
-from riskguard.store.runs import KillRun
+from riskguard.store import kills
+from riskguard.store.kills import KillRun
+from riskguard.store.session import Store
+
+PAUSE_S = 0.25
 
 
-def follow(url: str, outcome: KillOutcome, *, show: bool, wait_s_max: float) -> list[dict[str, str]]:
-    """Carry on the runs of *outcome*; returns how each stands. Prints a line whenever one moves."""
+def follow(url: str, accounts: Iterable[str], *, show: bool, wait_s_max: float) -> list[dict[str, Any]]:
+    """
+    Carry on the open runs of *accounts* (none named: of all); returns how each stands.
+
+    With *show* a terminal gets a live table, anything else a line whenever a run moves. An account whose broker cannot
+    be opened does not hold the others up: it is reported.
+    """
     guard = open_guard(url, sweep=False)
     try:
-        settings, accounts = settings_of(guard.store)
-        runners = [
-            KillRunner(guard, account, broker_of(guard, settings, account))
-            for account in (outcome.accounts or accounts)
-            if account in accounts
-        ]
+        settings, known = settings_of(guard.store)
+        runners: list[KillRunner] = []
+        failed: dict[str, str] = {}
+        for account in tuple(accounts) or known:
+            if account not in known:
+                continue
+            try:
+                runners.append(KillRunner(guard, account, broker_of(guard, settings, account)))
+            except RiskGuardError as e:
+                failed[account] = str(e)
+                runners.append(KillRunner(guard, account, None))
+        standing: dict[int, KillRun] = {}
         end = time.monotonic() + wait_s_max
-        said: dict[int, str] = {}
-        while True:
-            standing = [run for runner in runners for run in runner.advance()]
-            for run in standing:
-                line = f"{run.account}: {run.step}: {run.detail}"
-                if show and said.get(run.id) != line:
-                    with suppress(OSError):  # nobody listens any more: the cancelling goes on
-                        print(line, flush=True)
-                said[run.id] = line
-            if all(run.state != "OPEN" for run in standing) or time.monotonic() >= end:
-                return [_as_dict(run) for run in standing]
-            time.sleep(0.25)
+        with _shown(show) as tell:
+            while True:
+                for runner in runners:
+                    standing.update((run.id, run) for run in runner.advance())
+                tell(list(standing.values()))
+                if all(run.state != "OPEN" for run in standing.values()) or time.monotonic() >= end:
+                    break
+                time.sleep(PAUSE_S)
+        return [_as_dict(guard.store, run, failed.get(run.account, "")) for run in standing.values()]
     finally:
         guard.close()
 
 
-def _as_dict(run: KillRun) -> dict[str, str]:
-    return {"account": run.account, "plan": run.kill_plan, "state": run.state, "step": run.step, "detail": run.detail}
+def proven(run: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what is proven stopped and what is not, in plain words; each names the account's own steps."""
+    done: list[str] = []
+    not_done: list[str] = []
+    over = run["state"] == "DONE"
+    steps = STEPS_OF.get(run["plan"], ())
+    reached = len(steps) if over else steps.index(run["step"]) if run["step"] in steps else 0
+    said = {
+        "CANCEL": "nothing that adds risk rests", "FLATTEN": "what the plan covers is flat",
+        "VERIFY": "both read twice at the broker", "LOCK": "the broker's own switch is on",
+    }  # fmt: skip
+    done.append("no new order that adds risk passes riskguard")
+    for number, step in enumerate(steps):
+        if step == "LOCK" and over and not run["locked"]:
+            not_done.append(said[step])
+        else:
+            (done if number < reached else not_done).append(said[step])
+    return done, not_done
+
+
+def _shown(show: bool) -> AbstractContextManager[Callable[[list[KillRun]], None]]:
+    if not show:
+        return nullcontext(lambda _runs: None)
+    if sys.stdout.isatty():
+        from riskguard.cli.progress import LiveRuns
+
+        return LiveRuns()
+    return nullcontext(_Lines())
+
+
+class _Lines:
+    """A line whenever a run moves."""
+
+    def __init__(self) -> None:
+        self.said: dict[int, str] = {}
+
+    def __call__(self, standing: list[KillRun]) -> None:
+        for run in standing:
+            line = f"{run.account}: {run.step}: {run.detail}"
+            if self.said.get(run.id) != line:
+                with suppress(OSError):  # nobody listens any more: the cancelling goes on
+                    print(line, flush=True)
+            self.said[run.id] = line
+
+
+def _as_dict(store: Store, run: KillRun, failed: str) -> dict[str, Any]:
+    steps: list[Any] = []
+    with suppress(RiskGuardError), store.session(durable=False, wait_s=2.0) as session:
+        steps = kills.steps_of(session, run.id)
+        store.roll_back(session)
+    counted: dict[str, int] = {}
+    for step in steps:
+        if step.state == "DONE":
+            counted[step.step] = counted.get(step.step, 0) + 1
+    return {
+        "account": run.account, "plan": run.kill_plan, "state": run.state, "step": run.step,
+        "detail": f"{run.detail}; {failed}" if failed else run.detail, "blocked_by": run.blocked_by,
+        "retry_at_us": run.retry_at_us, "locked": bool(run.locked), "halts": bool(run.halts), "scope": run.scope,
+        "kill_id": run.kill_id, "sent": counted,
+    }  # fmt: skip

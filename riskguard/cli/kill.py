@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from riskguard.home import database_url
 from riskguard.services.kill import killswitch
 from riskguard.store import halt
 
-HELP = """usage: riskguard kill [ACCOUNT | --all] [--by NAME] [--reason TEXT] [--plan halt|cancel|flatten|broker]
-                      [--db URL] [--no-wait] [--json]
+HELP = """usage: riskguard kill [ACCOUNT | --all | --group NAME] [--by NAME] [--reason TEXT]
+                      [--plan halt|cancel|flatten|broker] [--db URL] [--no-wait] [--json]
+       riskguard kill --resume [ACCOUNT] [--db URL] [--json]
 
 Halt ACCOUNT, or everything when none is named: refuse new orders, then cancel the working ones that add risk.
 The flag is on disk first; a locked, full or missing database does not stop it. Nothing is asked.
@@ -22,6 +24,8 @@ The flag is on disk first; a locked, full or missing database does not stop it. 
   --plan     halt: touch no order; cancel (default): cancel what adds risk, keep protective stops;
              flatten: close intraday and today's F&O positions too; broker: and the broker's own switch.
              flatten and broker need a terminal or an operator token; without one `cancel` is done.
+  --group    every account of the group: one kill each, reported each; an unknown group halts everything
+  --resume   halt nothing: carry on what an earlier kill left to do, of ACCOUNT or of all
   --by       who decided (default: the operating-system user)
   --reason   shown with every order refused from now on
   --no-wait  do not follow the cancelling and closing; a daemon or the next sweep carries it on
@@ -29,12 +33,13 @@ The flag is on disk first; a locked, full or missing database does not stop it. 
 
 Release is another command: riskguard release.
 
-Exit status: 0 halted; 4 NOT halted; 5 halted on this host, the database was not updated.
+Exit status: 0 halted; 4 NOT halted; 5 halted on this host, the database was not updated. What was cancelled and closed is
+said, not part of the status. With --resume: 0 everything that was left is proven done; 1 something is not.
 """
 
 PLANS = ("halt", "cancel", "flatten", "broker")
-VALUED = ("--by", "--reason", "--plan", "--db")
-OPTIONS = (*VALUED, "--all", "--no-wait", "--json")
+VALUED = ("--by", "--reason", "--plan", "--db", "--group")
+OPTIONS = (*VALUED, "--all", "--no-wait", "--json", "--resume")
 FOLLOW_S_MAX = 20.0
 
 
@@ -47,6 +52,7 @@ class Arguments:
         self.wait = True
         self.json = False
         self.help = False
+        self.resume = False
         self.notes: list[str] = []
 
 
@@ -70,6 +76,8 @@ def parse(words: list[str]) -> Arguments:
             doubtful = True  # everything: whatever else was named is inside
         elif word == "--no-wait":
             made.wait = False
+        elif word == "--resume":
+            made.resume = True
         elif word == "--json":
             made.json = True
         elif word.startswith("-") and word != "-":
@@ -80,7 +88,13 @@ def parse(words: list[str]) -> Arguments:
             names.append(said[place])
     if len(names) == 1 and not doubtful:
         made.account = names[0]
-    elif names and "--all" not in words:
+    if "--group" in made.values and (names or doubtful):
+        made.account = None  # more than the group was named: what is meant is not clear, so it is everything
+        made.values.pop("--group")
+        made.notes.append("more than the group is named: everything is halted")
+    elif made.resume and made.account is None and names:
+        made.notes.append(f"it is not clear which account is meant ({', '.join(names)}): all are carried on")
+    elif made.account is None and names and "--all" not in words:
         made.notes.append(f"it is not clear which account is meant ({', '.join(names)}): everything is halted")
     return made
 
@@ -91,6 +105,10 @@ def main(words: list[str]) -> int:
     if given.help:
         print(HELP)
         return 0
+    if given.resume:
+        from riskguard.cli.resume import resume
+
+        return resume(given)
     plan = given.values.get("--plan", "cancel")
     if plan not in PLANS:
         given.notes.append(f"`--plan {plan}` is none of {', '.join(PLANS)}: `cancel` is done")
@@ -107,52 +125,92 @@ def main(words: list[str]) -> int:
     except Exception as e:  # no home, no default: what was named is tried all the same
         url = given.values.get("--db") or ""
         given.notes.append(f"the default database could not be found: {e}")
-    try:
-        raised = killswitch.raise_flags(url, given.account, by=by or _user(), reason=reason, plan=plan)
-    except Exception as e:  # whatever broke, the database may still take the row
-        raised = (halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
-    # The flag is on disk. From here on anything may be imported.
-    outcome = killswitch.engage(url, given.account, by=by or _user(), reason=reason, plan=plan, raised=raised)
-    runs: list[dict[str, str]] = []
-    if given.wait and outcome.exit_status == killswitch.HALTED:
+    outcomes = _engage(url, given, by or _user(), reason, plan)
+    status = max(outcome.exit_status for outcome in outcomes)
+    if killswitch.NOT_HALTED in [outcome.exit_status for outcome in outcomes]:
+        status = killswitch.NOT_HALTED  # the worst of them, whatever its number
+    runs: list[dict[str, Any]] = []
+    if given.wait and any(outcome.exit_status == killswitch.HALTED for outcome in outcomes):
         try:
             from riskguard.cli.follow import follow
 
-            runs = follow(url, outcome, show=not given.json, wait_s_max=FOLLOW_S_MAX)
+            accounts = [name for outcome in outcomes for name in outcome.accounts]
+            runs = follow(url, accounts, show=not given.json, wait_s_max=FOLLOW_S_MAX)
         except KeyboardInterrupt:
             given.notes.append("the halt stands; a daemon or the next sweep carries the cancelling on")
         except Exception as e:
             given.notes.append(f"the halt stands, but its orders were not followed up here: {e}")
     try:
-        _say(outcome, given, plan, runs)
+        _say(outcomes, status, given, plan, runs)
         sys.stdout.flush()
     except OSError:  # nobody listens any more; the exit status must still say what was reached
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return outcome.exit_status
+    return status
 
 
-def _say(outcome: killswitch.KillOutcome, given: Arguments, plan: str, runs: list[dict[str, str]]) -> None:
+def _engage(url: str, given: Arguments, by: str, reason: str, plan: str) -> tuple[killswitch.KillOutcome, ...]:
+    """Halt what is meant: all flags first. From there on anything may be imported."""
+    group = given.values.get("--group")
+    if group is not None:
+        try:
+            found = killswitch.engage_group(url, group, by=by, reason=reason, plan=plan)
+            if found[0].scope == halt.GLOBAL:
+                given.notes.append(f"no group `{group}` could be found: everything is halted instead")
+            return found
+        except Exception as e:
+            given.notes.append(f"the group could not be halted account by account ({e}): everything is halted instead")
+    try:
+        raised = killswitch.raise_flags(url, given.account, by=by, reason=reason, plan=plan)
+    except Exception as e:  # whatever broke, the database may still take the row
+        raised = (halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
+    return (killswitch.engage(url, given.account, by=by, reason=reason, plan=plan, raised=raised),)
+
+
+def _say(
+    outcomes: tuple[killswitch.KillOutcome, ...], status: int, given: Arguments, plan: str, runs: list[dict[str, Any]]
+) -> None:
+    outcome = outcomes[0]
     if given.json:
         import json
 
         document = {
-            "halted": outcome.halted,
-            "exit_status": outcome.exit_status,
+            "halted": all(each.halted for each in outcomes),
+            "exit_status": status,
             "kill_id": outcome.kill_id,
             "scope": outcome.scope,
             "plan": plan,
-            "flags": [str(path) for path in outcome.flags],
+            "flags": [str(path) for each in outcomes for path in each.flags],
             "runs": runs,
-            "notes": [*given.notes, *([outcome.note] if outcome.note else [])],
+            "notes": [*given.notes, *(each.note for each in outcomes if each.note)],
         }
+        if len(outcomes) > 1:
+            document["kills"] = [
+                {"kill_id": each.kill_id, "scope": each.scope, "exit_status": each.exit_status} for each in outcomes
+            ]
         print(json.dumps(document))
         return
-    print(outcome.report(), file=sys.stderr if outcome.exit_status == killswitch.NOT_HALTED else sys.stdout)
+    for each in outcomes:
+        print(each.report(), file=sys.stderr if each.exit_status == killswitch.NOT_HALTED else sys.stdout)
     for note in given.notes:
         print(f"note: {note}")
+    say_runs(runs)
+
+
+def say_runs(runs: list[dict[str, Any]]) -> None:
+    """Name what is proven stopped and what is not, account by account."""
+    if not runs:
+        return
+    from riskguard.cli.follow import proven
+
     for run in runs:
-        proven = "proven" if run["state"] == "DONE" else "NOT proven"
-        print(f"{run['account']}: {run['state']} at {run['step']} ({proven}): {run['detail']}")
+        word = "proven" if run["state"] == "DONE" else "NOT proven"
+        why = f", {run['blocked_by']}" if run["blocked_by"] else ""
+        print(f"{run['account']}: {run['state']} at {run['step']} ({word}{why}): {run['detail']}")
+        done, not_done = proven(run)
+        print(f"  proven: {'; '.join(done)}")
+        if not_done:
+            print(f"  NOT proven: {'; '.join(not_done)}")
+            print(f"  carry it on: riskguard kill --resume {run['account']}")
 
 
 def _user() -> str:

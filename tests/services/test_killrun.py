@@ -542,7 +542,8 @@ def test_another_runner_finishes_after_a_crash_at_every_step(
             )
             if marked != [(0,)]:
                 unclear += 1
-                assert sold == [] and standing[0].state == "OPEN", last
+                assert sold == [] and standing[0].state == "BLOCKED", last
+                assert standing[0].blocked_by == "EXIT_UNANSWERED"
             else:
                 assert all(run.state == "DONE" for run in standing), (last, standing)
                 assert desk.one("SELECT state FROM kill_runs") == "DONE"
@@ -624,7 +625,7 @@ def test_a_holder_that_slept_through_its_lease_sends_nothing_more(desk: Desk, ro
 
     assert woken and resting(desk) == []
     assert sum(trade.quantity for trade in desk.broker.trades() if trade.side == "SELL") == row.number("sold")
-    assert desk.one("SELECT state FROM kill_runs") == ("DONE" if row.number("sold") else "OPEN")
+    assert desk.one("SELECT state FROM kill_runs") == ("DONE" if row.number("sold") else "BLOCKED")
 
 
 def test_a_step_is_written_by_the_holder_alone(desk: Desk) -> None:

@@ -3,51 +3,44 @@ The paper broker: `ports.Broker` against a market that somebody else moves with 
 
 Several processes, threads and accounts share one file; quotes are everybody's, orders are an account's own.
 Statuses are Dhan's words. What it leaves out: margin is not modelled (any order is affordable), hours are not
-kept, nothing is squared off at the day's end, and prices have no bands. The book and the trades are those of the
-session date; an order of an earlier date neither fills nor shows.
+kept, nothing is squared off at the day's end. The book and the trades are those of the session date; an order of an
+earlier date neither fills nor shows, but for what rests for days.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
+from riskguard.brokers.paper import conditional, events
 from riskguard.brokers.paper import orders as book
-from riskguard.brokers.paper.faults import set_fault, standing, use_up
+from riskguard.brokers.paper.conditionals import Conditionals
+from riskguard.brokers.paper.events import Event
+from riskguard.brokers.paper.faults import set_fault
 from riskguard.brokers.paper.file import MarketFile
-from riskguard.brokers.paper.ledger import ChargeBook, Fill, positions, realised_e4
-from riskguard.brokers.paper.market import Market
+from riskguard.brokers.paper.ledger import Fill, positions, realised_e4
+from riskguard.brokers.paper.powers import Powers, beyond_band
 from riskguard.brokers.paper.settings import PaperSettings
 from riskguard.core.instrument import Instrument
 from riskguard.core.order import Order
 from riskguard.core.seen import SeenFunds, SeenMargin, SeenOrder, SeenPosition, SeenTrade
 from riskguard.core.terms import Product
-from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, SettingsError
+from riskguard.errors import BrokerRefusedError, SettingsError
 from riskguard.ports import ApprovedOrder, Clock
 
 CORRELATION_ID_CHARACTERS_MAX: Final = 25
 """What the real broker takes; one more was measured to be refused."""
 
-Answer = TypeVar("Answer")
 
-
-class PaperBroker(Market):
+class PaperBroker(Conditionals, Powers):
     """One account's connection to the paper market. Safe in threads and across fork; open one per process."""
 
     name = "paper"
-
-    def __init__(self, file: MarketFile, account: str, clock: Clock) -> None:
-        """Use `open`."""
-        super().__init__(file, clock)
-        self._account = account
-        self._charges = ChargeBook()
 
     @classmethod
     def open(
@@ -81,8 +74,10 @@ class PaperBroker(Market):
         return broker
 
     @property
-    def account(self) -> str:
-        return self._account
+    def keeps_hours(self) -> bool:
+        """Whether this market has hours; by default it is always open."""
+        with self._file.reading() as connection:
+            return book.settings_of(connection, self._account).keeps_hours
 
     # -- ports.Broker ---------------------------------------------------------------------------------------
 
@@ -104,7 +99,7 @@ class PaperBroker(Market):
         Its quantity is the whole, what has filled included. Refused while it is TRANSIT, when it is done or not
         known, and for a quantity not above what has filled.
         """
-        return self._call("modify", lambda _how: self._modify(approved), approved.begin)
+        return self._call("modify", lambda how: self._modify(approved, how), approved.begin)
 
     def margin(self, orders: Sequence[Order]) -> SeenMargin:
         """
@@ -115,7 +110,7 @@ class PaperBroker(Market):
 
     def cancel(self, order_id: str) -> None:
         """Cancel the order's rest; refused while it is TRANSIT, when it is done, and when it is not known."""
-        return self._call("cancel", lambda _how: self._cancel(order_id))
+        return self._call("cancel", lambda how: None if how == "deaf" else self._cancel(order_id))
 
     def orders(self) -> tuple[SeenOrder, ...]:
         """Return the day's orders, current."""
@@ -166,12 +161,22 @@ class PaperBroker(Market):
         Break an operation of this account, in every process: see `faults.FAULTS` for *how*.
 
         Args:
-            operation: `place`, `modify`, `cancel`, `orders`, `positions`, `trades`, `funds`, `margin` or `all`.
+            operation: `place`, `modify`, `cancel`, `lock`, `exit_all`, `arm_backstop`, `orders`, `positions`,
+                `trades`, `funds`, `margin`, `is_locked`, `backstop` or `all`.
             how: `ok` mends it.
             times: For so many calls; None: until told otherwise.
         """
         with self._file.writing() as connection:
             set_fault(connection, self._account, operation, how, times)
+
+    def events(self) -> list[Event]:
+        """Return everything that happened to this account's orders, in its order."""
+        with self._file.reading() as connection:
+            rows = events.events(connection, self._account)
+        return [
+            Event(number, at_us, what, "" if order is None else book.order_id(order), fields)
+            for number, at_us, what, order, fields in rows
+        ]
 
     @property
     def charges_unknown(self) -> tuple[str, ...]:
@@ -193,19 +198,27 @@ class PaperBroker(Market):
             if not 0 < len(correlation_id) <= CORRELATION_ID_CHARACTERS_MAX:
                 raise BrokerRefusedError(f"a correlation id has 1 to {CORRELATION_ID_CHARACTERS_MAX} characters")
             today, now_us = self._now()
+            self.refuse_locked(connection, today)
             settings = book.settings_of(connection, self._account)
             status, detail = ("REJECTED", "rejected by the exchange") if how == "reject" else ("TRANSIT", "")
+            quote = book.quote_of(connection, order.instrument, today)
+            if quote is not None and not detail:
+                if order.order_type == "MARKET" and settings.market_protection_bps is not None:
+                    order = self.protected(connection, order, quote, settings.market_protection_bps)
+                status, detail = beyond_band(order, quote) or (status, detail)
             lands_us = now_us + settings.transit_us
-            number = book.insert(connection, order, correlation_id, status, today, lands_us, detail)
+            number = book.insert(connection, order, correlation_id, status, today, lands_us, detail, placed_us=now_us)
             book.land(connection, today, now_us)
         return book.order_id(number)
 
-    def _modify(self, approved: ApprovedOrder) -> str:
+    def _modify(self, approved: ApprovedOrder, how: str) -> str:
         order, order_id = approved.order, approved.modifies
         if order_id is None:
             raise BrokerRefusedError("it changes no order: place it")
         with self._file.writing() as connection:
             approved.begin()
+            if how == "deaf":
+                return order_id
             today, now_us = self._now()
             book.land(connection, today, now_us)
             row = self._working(connection, order_id, today)
@@ -224,6 +237,7 @@ class PaperBroker(Market):
                 ),
             )
             changed = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
+            events.note(connection, self._account, now_us, "CHANGED", row["number"], **events.shape(changed))
             quote = book.quote_of(connection, order.instrument, today)
             book.trade(connection, changed, quote, today, now_us, arriving=True)
         return order_id
@@ -254,7 +268,7 @@ class PaperBroker(Market):
             raise BrokerRefusedError(f"no order `{order_id}` here today")
         if row["status"] == "TRANSIT":
             raise BrokerRefusedError(f"`{order_id}` is in TRANSIT: wait, and try again")
-        if row["status"] not in book.LIVE:
+        if row["status"] not in book.LIVE and row["status"] not in conditional.WAITING:
             raise BrokerRefusedError(f"`{order_id}` is {row['status']} already")
         return row
 
@@ -263,14 +277,15 @@ class PaperBroker(Market):
             today, now_us = self._now()
             book.land(connection, today, now_us)
             row = self._working(connection, order_id, today)
-            connection.execute("UPDATE orders SET status = 'CANCELLED' WHERE number = ?", (row["number"],))
+            self.end_order(connection, row, now_us)
 
     # -- looking --------------------------------------------------------------------------------------------
 
     def _orders(self) -> tuple[SeenOrder, ...]:
-        today, _ = self._landed()
+        today, now_us = self._landed()
         with self._file.reading() as connection:
-            return book.seen_orders(connection, self._account, today)
+            lag_us = book.settings_of(connection, self._account).order_lag_us
+            return book.seen_orders(connection, self._account, today, now_us - lag_us)
 
     def _trades(self) -> tuple[SeenTrade, ...]:
         today, _ = self._landed()
@@ -300,42 +315,6 @@ class PaperBroker(Market):
             opening_e4=None if opened_e4 is None else funds_e4 + opened_e4 - before_e4,
             used_e4=None,
         )
-
-    # -- shared ---------------------------------------------------------------------------------------------
-
-    def _landed(self) -> tuple[str, int]:
-        """Let orders whose transit is over reach the market; return the session date and the time."""
-        today, now_us = self._now()
-        with self._file.reading() as connection:
-            due = book.is_landing(connection, today, now_us)
-        if due:
-            with self._file.writing() as connection:
-                book.land(connection, today, now_us)
-        return today, now_us
-
-    def _call(self, operation: str, act: Callable[[str], Answer], leave: Callable[[], None] = lambda: None) -> Answer:
-        """Do one operation as `behave` says; *leave* is what happens to a request that goes out for nothing."""
-        with self._file.reading() as connection:
-            found = standing(connection, self._account, operation)
-            settings = book.settings_of(connection, self._account)
-        how = "ok" if found is None else found[1]
-        if found is not None and found[2] is not None:
-            with self._file.writing() as connection:
-                how = use_up(connection, self._account, operation)
-        if how == "fail":
-            raise BrokerUnavailableError(f"`{operation}` never left: told to fail")
-        if how == "refuse" or how == "lost" or (how == "hang" and not settings.hang_acts):
-            leave()
-        if how == "refuse":
-            raise BrokerRefusedError(f"`{operation}` was refused: told to")
-        if how in ("lost", "silent", "hang"):
-            if how == "silent" or (how == "hang" and settings.hang_acts):
-                with contextlib.suppress(BrokerRefusedError):  # it said no, and nobody heard it
-                    act(how)
-            if how == "hang":
-                time.sleep(settings.hang_s)
-            raise BrokerUnconfirmedError(f"no answer to `{operation}`: it may or may not have acted")
-        return act(how)
 
 
 def _margin_pct(order: Order, instrument: Instrument) -> int:

@@ -11,9 +11,9 @@ from typing import Final
 
 from riskguard.errors import SettingsError
 
-WRITES: Final = ("place", "modify", "cancel")
+WRITES: Final = ("place", "modify", "cancel", "lock", "exit_all", "arm_backstop")
 LISTS: Final = ("orders", "positions", "trades")
-OPERATIONS: Final = (*WRITES, *LISTS, "funds", "margin")
+OPERATIONS: Final = (*WRITES, *LISTS, "funds", "margin", "is_locked", "backstop")
 
 FAULTS: Final = {
     "ok": "answers as it should",
@@ -22,6 +22,7 @@ FAULTS: Final = {
     "silent": "acts, and does not answer (BrokerUnconfirmedError)",
     "lost": "does not act, and does not answer (BrokerUnconfirmedError)",
     "hang": "answers nothing for a while; whether it acts is a setting (BrokerUnconfirmedError)",
+    "deaf": "answers that it did, and does nothing",
     "empty": "a list without what is there",
     "reject": "takes the order and gives an id; the exchange then rejects it",
 }
@@ -43,6 +44,8 @@ def set_fault(connection: sqlite3.Connection, account: str, operation: str, how:
         raise SettingsError(f"no fault `{how}`; known: {', '.join(FAULTS)}")
     if operation not in ("all", *LISTS) and how == "empty":
         raise SettingsError(f"`{operation}` returns no list that could be empty")
+    if operation not in ("modify", "cancel", "lock", "exit_all", "arm_backstop") and how == "deaf":
+        raise SettingsError(f"`{operation}` cannot be deaf: what it answers is what it did")
     if operation != "place" and how == "reject":
         raise SettingsError("only `place` can be rejected by the exchange")
     if times is not None and (type(times) is not int or not 0 < times <= TIMES_MAX):

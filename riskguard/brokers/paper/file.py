@@ -35,6 +35,7 @@ SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS quotes (
         exchange_segment TEXT NOT NULL, security_id TEXT NOT NULL, session_date TEXT NOT NULL,
         ltp_e4 INTEGER, bid_e4 INTEGER, ask_e4 INTEGER, at_us INTEGER NOT NULL,
+        lower_e4 INTEGER, upper_e4 INTEGER,
         PRIMARY KEY (exchange_segment, security_id, session_date)) STRICT""",
     """CREATE TABLE IF NOT EXISTS orders (
         number INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, correlation_id TEXT NOT NULL,
@@ -43,11 +44,17 @@ SCHEMA: Final = (
         quantity INTEGER NOT NULL CHECK (quantity > 0), price_e4 INTEGER, trigger_price_e4 INTEGER,
         status TEXT NOT NULL, filled INTEGER NOT NULL DEFAULT 0 CHECK (filled BETWEEN 0 AND quantity),
         triggered INTEGER NOT NULL DEFAULT 0, lands_us INTEGER NOT NULL, detail TEXT NOT NULL DEFAULT '',
+        kind TEXT NOT NULL DEFAULT 'ORDER', group_name TEXT NOT NULL DEFAULT '', leg TEXT NOT NULL DEFAULT '',
+        placed_us INTEGER NOT NULL DEFAULT 0, cancel_us INTEGER,
         UNIQUE (account, correlation_id)) STRICT""",
     """CREATE INDEX IF NOT EXISTS orders_working ON orders (exchange_segment, security_id, number)
         WHERE status IN ('TRANSIT', 'PENDING', 'PART_TRADED')""",
     "CREATE INDEX IF NOT EXISTS orders_landing ON orders (lands_us) WHERE status = 'TRANSIT'",
     "CREATE INDEX IF NOT EXISTS orders_of_day ON orders (account, session_date)",
+    """CREATE INDEX IF NOT EXISTS orders_waiting ON orders (exchange_segment, security_id)
+        WHERE status IN ('CONFIRM', 'ACTIVE')""",
+    "CREATE INDEX IF NOT EXISTS orders_for_opening ON orders (lands_us) WHERE status = 'AMO'",
+    "CREATE INDEX IF NOT EXISTS orders_cancelling ON orders (cancel_us) WHERE cancel_us IS NOT NULL",
     """CREATE TABLE IF NOT EXISTS trades (
         number INTEGER PRIMARY KEY AUTOINCREMENT, order_number INTEGER NOT NULL REFERENCES orders (number),
         account TEXT NOT NULL, session_date TEXT NOT NULL, quantity INTEGER NOT NULL CHECK (quantity > 0),
@@ -60,7 +67,30 @@ SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS faults (
         account TEXT NOT NULL, operation TEXT NOT NULL, how TEXT NOT NULL, times INTEGER,
         PRIMARY KEY (account, operation)) STRICT""",
+    # What happened, in its order: messages, placements, changes, fills. Nothing is ever taken out of it.
+    """CREATE TABLE IF NOT EXISTS events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, at_us INTEGER NOT NULL, what TEXT NOT NULL,
+        order_number INTEGER, fields TEXT NOT NULL DEFAULT '{}') STRICT""",
+    "CREATE INDEX IF NOT EXISTS events_of_account ON events (account, number)",
+    """CREATE TABLE IF NOT EXISTS switches (
+        account TEXT NOT NULL, session_date TEXT NOT NULL, is_on INTEGER NOT NULL,
+        PRIMARY KEY (account, session_date)) STRICT""",
+    """CREATE TABLE IF NOT EXISTS backstops (
+        account TEXT NOT NULL, session_date TEXT NOT NULL, loss_e4 INTEGER NOT NULL, products TEXT NOT NULL,
+        PRIMARY KEY (account, session_date)) STRICT""",
 )
+
+VERSION: Final = 2
+ADDED: Final = (
+    "ALTER TABLE orders ADD COLUMN kind TEXT NOT NULL DEFAULT 'ORDER'",
+    "ALTER TABLE orders ADD COLUMN group_name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE orders ADD COLUMN leg TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE orders ADD COLUMN placed_us INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE orders ADD COLUMN cancel_us INTEGER",
+    "ALTER TABLE quotes ADD COLUMN lower_e4 INTEGER",
+    "ALTER TABLE quotes ADD COLUMN upper_e4 INTEGER",
+)
+"""What a file of the first version lacks; its tables are made as for a new one."""
 
 
 class MarketFile:
@@ -166,6 +196,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         if _patiently(connection, "PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             _set_up(connection, path)
+        elif _patiently(connection, "PRAGMA user_version").fetchone()[0] < VERSION:
+            _bring_up(connection)
         _patiently(connection, "PRAGMA synchronous = NORMAL")
         _patiently(connection, "PRAGMA wal_autocheckpoint = 0")
     except sqlite3.Error as e:
@@ -189,7 +221,22 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
             raise SettingsError(f"`{path}` is a database, but no paper market: name another file")
         for statement in SCHEMA:
             connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    finally:
+        _rollback(connection)
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Add what a file of an earlier version lacks; nothing in it is changed."""
+    _begin(connection)
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
+            return  # another process was faster
+        for statement in (*ADDED, *SCHEMA):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         _rollback(connection)

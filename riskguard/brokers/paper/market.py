@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from riskguard.brokers.paper import conditional, events
 from riskguard.brokers.paper import orders as book
 from riskguard.brokers.paper.file import MarketFile
 from riskguard.core.calendar import Calendar
@@ -27,16 +28,23 @@ class Market:
             book.land(connection, today, now_us)
             connection.execute(
                 "INSERT OR REPLACE INTO quotes (exchange_segment, security_id, session_date, ltp_e4, bid_e4, ask_e4, "
-                "at_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*key, today, quote.ltp_e4, quote.bid_e4, quote.ask_e4, quote.at_us),
-            )
+                "at_us, lower_e4, upper_e4) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*key, today, quote.ltp_e4, quote.bid_e4, quote.ask_e4, quote.at_us, quote.lower_band_e4,
+                 quote.upper_band_e4),
+            )  # fmt: skip
+            conditional.fire(connection, key, quote, today, now_us)
             working = connection.execute(
                 f"SELECT * FROM orders WHERE {book.WORKING} AND status <> 'TRANSIT' AND exchange_segment = ? "  # noqa: S608
                 "AND security_id = ? AND session_date >= ? ORDER BY number",
                 (*key, today),
             ).fetchall()
             for row in working:
-                book.trade(connection, row, quote, today, now_us, arriving=False)
+                # One leg's fill may have ended the other one since the rows were read.
+                now = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
+                if now["status"] in book.LIVE:
+                    book.trade(
+                        connection, now, quote, today, now_us, arriving=now["correlation_id"].startswith("fired-")
+                    )
 
     def quote(self, exchange_segment: str, security_id: str) -> Quote | None:
         """Return the day's current quote, None where none was set: `ports.Marks`."""
@@ -45,7 +53,11 @@ class Market:
 
     def close_day(self) -> None:
         """End the session: every working order of every account becomes EXPIRED, its filled part kept."""
+        now_us = self._now()[1]
         with self._file.writing() as connection:
+            ending = connection.execute(f"SELECT * FROM orders WHERE {book.WORKING}").fetchall()  # noqa: S608
+            for row in ending:
+                events.note(connection, row["account"], now_us, "ENDED", row["number"], status="EXPIRED")
             connection.execute(f"UPDATE orders SET status = 'EXPIRED' WHERE {book.WORKING}")  # noqa: S608
 
     def _now(self) -> tuple[str, int]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
+from riskguard.brokers.paper import conditional, events
 from riskguard.brokers.paper.ledger import Carried, Fill
 from riskguard.brokers.paper.match import Resting, meet
 from riskguard.brokers.paper.settings import PaperSettings
@@ -43,20 +44,27 @@ def insert(
     today: str,
     lands_us: int,
     detail: str,
+    *,
+    kind: str = "ORDER",
+    group: str = "",
+    leg: str = "",
+    placed_us: int = 0,
 ) -> int:
     """Store a new order, return its number; raises BrokerRefusedError for a correlation id used before."""
     try:
         cursor = connection.execute(
             "INSERT INTO orders (account, correlation_id, session_date, exchange_segment, security_id, side, product, "
-            "order_type, validity, quantity, price_e4, trigger_price_e4, status, lands_us, detail) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "order_type, validity, quantity, price_e4, trigger_price_e4, status, lands_us, detail, kind, group_name, leg, "
+            "placed_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (order.account, correlation_id, today, order.exchange_segment, order.security_id, order.side,
              order.product, order.order_type, order.validity, order.quantity, order.price_e4,
-             order.trigger_price_e4, status, lands_us, detail),
+             order.trigger_price_e4, status, lands_us, detail, kind, group, leg, placed_us),
         )  # fmt: skip
     except sqlite3.IntegrityError:
         raise BrokerRefusedError(f"correlation id `{correlation_id}` was used before; nothing was added") from None
     assert cursor.lastrowid is not None
+    row = connection.execute("SELECT * FROM orders WHERE number = ?", (cursor.lastrowid,)).fetchone()
+    events.note(connection, order.account, placed_us, "PLACED", cursor.lastrowid, **events.shape(row))
     return cursor.lastrowid
 
 
@@ -67,6 +75,15 @@ def land(connection: sqlite3.Connection, today: str, now_us: int) -> None:
         "WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ? ORDER BY number",
         (today, now_us),
     ).fetchall()
+    due += connection.execute(
+        "SELECT * FROM orders WHERE status = 'AMO' AND lands_us <= ? ORDER BY number", (now_us,)
+    ).fetchall()
+    for row in connection.execute(
+        "SELECT * FROM orders WHERE cancel_us IS NOT NULL AND cancel_us <= ? ORDER BY number", (now_us,)
+    ).fetchall():
+        connection.execute("UPDATE orders SET cancel_us = NULL WHERE number = ?", (row["number"],))
+        conditional.end(connection, row, "CANCELLED", now_us)
+        conditional.settle_group(connection, row["number"], now_us)
     for row in due:
         connection.execute("UPDATE orders SET status = 'PENDING' WHERE number = ?", (row["number"],))
         key = (row["exchange_segment"], row["security_id"])
@@ -76,7 +93,11 @@ def land(connection: sqlite3.Connection, today: str, now_us: int) -> None:
 def is_landing(connection: sqlite3.Connection, today: str, now_us: int) -> bool:
     """Say whether some order's transit is over."""
     query = "SELECT 1 FROM orders INDEXED BY orders_landing WHERE status = 'TRANSIT' AND session_date >= ? AND lands_us <= ?"
-    return connection.execute(query, (today, now_us)).fetchone() is not None
+    late = "SELECT 1 FROM orders WHERE (status = 'AMO' AND lands_us <= ?) OR (cancel_us IS NOT NULL AND cancel_us <= ?)"
+    return (
+        connection.execute(query, (today, now_us)).fetchone() is not None
+        or connection.execute(late, (now_us, now_us)).fetchone() is not None
+    )
 
 
 def trade(
@@ -97,7 +118,7 @@ def trade(
         resting = Resting(row["side"], row["price_e4"], row["trigger_price_e4"], triggered, arriving)
         outcome = meet(resting, quote, instrument.tick_e4 if instrument else TICK_E4_DEFAULT, settings.slippage_bps)
         triggered = outcome.triggered
-        if outcome.price_e4 is not None:
+        if outcome.price_e4 is not None and not _at_circuit(row["side"], quote):
             left = row["quantity"] - filled
             quantity = left if settings.fill_quantity_max is None else min(left, settings.fill_quantity_max)
             connection.execute(
@@ -107,17 +128,36 @@ def trade(
             )
             filled += quantity
             status = "TRADED" if filled == row["quantity"] else "PART_TRADED"
+            events.note(
+                connection, row["account"], now_us, "FILLED", number, quantity=quantity, price_e4=outcome.price_e4,
+                status=status,
+            )  # fmt: skip
     if row["validity"] == "IOC" and status != "TRADED":
         status = "CANCELLED"
+        events.note(connection, row["account"], now_us, "ENDED", number, status=status)
     connection.execute(
         "UPDATE orders SET status = ?, filled = ?, triggered = ? WHERE number = ?", (status, filled, triggered, number)
     )
+    if filled != row["filled"]:
+        conditional.settle_group(connection, number, now_us)
 
 
-def seen_orders(connection: sqlite3.Connection, account: str, today: str) -> tuple[SeenOrder, ...]:
-    """Return the order book of the day, oldest first."""
+def _at_circuit(side: str, quote: Quote) -> bool:
+    """Say whether nobody is on the other side: a sale at the lower circuit, a purchase at the upper."""
+    if quote.ltp_e4 is None:
+        return False
+    if side == "SELL":
+        return quote.lower_band_e4 is not None and quote.ltp_e4 <= quote.lower_band_e4
+    return quote.upper_band_e4 is not None and quote.ltp_e4 >= quote.upper_band_e4
+
+
+def seen_orders(
+    connection: sqlite3.Connection, account: str, today: str, until_us: int | None = None
+) -> tuple[SeenOrder, ...]:
+    """Return the order book of the day, oldest first; without what was placed after *until_us*."""
     rows = connection.execute(
-        "SELECT * FROM orders WHERE account = ? AND session_date >= ? ORDER BY number", (account, today)
+        "SELECT * FROM orders WHERE account = ? AND session_date >= ? AND placed_us <= ? ORDER BY number",
+        (account, today, 2**62 if until_us is None else until_us),
     )
     return tuple(
         SeenOrder(
@@ -133,8 +173,11 @@ def seen_orders(connection: sqlite3.Connection, account: str, today: str) -> tup
             price_e4=row["price_e4"],
             trigger_price_e4=row["trigger_price_e4"],
             status=row["status"],
-            is_live=row["status"] in LIVE,
+            is_live=row["status"] in LIVE or row["status"] in conditional.WAITING,
             detail=row["detail"],
+            kind=row["kind"],
+            group=row["group_name"],
+            leg=row["leg"],
         )
         for row in rows
     )
@@ -174,7 +217,7 @@ def carried(connection: sqlite3.Connection, account: str) -> list[Carried]:
 def quote_of(connection: sqlite3.Connection, key: tuple[str, str], today: str) -> Quote | None:
     """Return the day's current quote."""
     row = connection.execute(
-        "SELECT ltp_e4, bid_e4, ask_e4, at_us FROM quotes WHERE exchange_segment = ? AND security_id = ? "
+        "SELECT ltp_e4, bid_e4, ask_e4, at_us, lower_e4, upper_e4 FROM quotes WHERE exchange_segment = ? AND security_id = ? "
         "AND session_date = ?",
         (*key, today),
     ).fetchone()

@@ -13,6 +13,7 @@ WAIT_S_MAX: Final = 60
 
 SLIPPAGE_BPS_MAX: Final = 5_000
 MILLION: Final = 1_000_000
+POWERS: Final = ("lock", "exit_all", "backstop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class PaperSettings:
         transit_s: How long a new order is TRANSIT: it neither fills nor can be cancelled.
         hang_s: How long a hanging call takes before it gives up.
         hang_acts: Whether a hanging call did what was asked.
+        order_lag_s: How long a new order is missing from the order list: a list that lies by omission.
+        cancel_s: How long a cancellation takes once it was taken; the order may still fill meanwhile.
+        market_protection_bps: A market order rests as a limit this far past the touch, as brokers make of them; None: it
+            fills at whatever there is.
+        keeps_hours: Whether this market has hours, so that a kill waits for its opening; it trades all the same.
+        powers: What this broker can besides orders and lists: `lock`, `exit_all`, `backstop`. None by default.
 
     Raises:
         SettingsError: A figure is of the wrong type or out of its range.
@@ -38,18 +45,28 @@ class PaperSettings:
     transit_s: float = 0
     hang_s: float = 0.2
     hang_acts: bool = False
+    order_lag_s: float = 0
+    cancel_s: float = 0
+    market_protection_bps: int | None = None
+    powers: tuple[str, ...] = ()
+    keeps_hours: bool = False
 
     def __post_init__(self) -> None:
         _whole("opening_funds_e4", self.opening_funds_e4, 0, 10**17)
         _whole("slippage_bps", self.slippage_bps, 0, SLIPPAGE_BPS_MAX)
         if self.fill_quantity_max is not None:
             _whole("fill_quantity_max", self.fill_quantity_max, 1, 10**9)
-        for name in ("position_lag_s", "transit_s", "hang_s"):
+        if self.market_protection_bps is not None:
+            _whole("market_protection_bps", self.market_protection_bps, 0, SLIPPAGE_BPS_MAX)
+        if not set(self.powers) <= set(POWERS):
+            raise SettingsError(f"`powers` = {self.powers!r}: wants some of {', '.join(POWERS)}")
+        for name in ("position_lag_s", "transit_s", "hang_s", "order_lag_s", "cancel_s"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= WAIT_S_MAX:
                 raise SettingsError(f"`{name}` = {seconds!r}: wants seconds from 0 to {WAIT_S_MAX}")
-        if not isinstance(self.hang_acts, bool):
-            raise SettingsError(f"`hang_acts` = {self.hang_acts!r}: wants True or False")
+        for name in ("hang_acts", "keeps_hours"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"`{name}` = {getattr(self, name)!r}: wants True or False")
 
     @property
     def position_lag_us(self) -> int:
@@ -59,6 +76,14 @@ class PaperSettings:
     def transit_us(self) -> int:
         return round(self.transit_s * MILLION)
 
+    @property
+    def order_lag_us(self) -> int:
+        return round(self.order_lag_s * MILLION)
+
+    @property
+    def cancel_us(self) -> int:
+        return round(self.cancel_s * MILLION)
+
     def text(self) -> str:
         """Return the settings as the file keeps them."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -67,8 +92,9 @@ class PaperSettings:
     def read(cls, text: str) -> PaperSettings:
         """Read what `text` wrote; raises SettingsError where another version wrote it."""
         try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as e:
+            given = json.loads(text)
+            return cls(**{**given, "powers": tuple(given.get("powers", ()))})
+        except (TypeError, ValueError, AttributeError) as e:
             raise SettingsError(f"the paper market's settings are not readable ({e}): start a new file") from None
 
 

@@ -103,6 +103,45 @@ def _is_known(url: str, account: str) -> bool | None:
     return row is not None
 
 
+def accounts_of_group(url: str, group: str) -> tuple[str, ...]:
+    """
+    Return the accounts of *group*, () when there is none or the database does not tell. Standard library only.
+
+    Whoever kills a group and gets nothing kills everything: a misspelt name must not leave the right one trading.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        return ()
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.5)) as connection:
+            rows = connection.execute(
+                "SELECT account FROM accounts WHERE group_name = ? AND group_name <> '' ORDER BY account", (group,)
+            ).fetchall()
+    except sqlite3.Error:
+        return ()
+    return tuple(row[0] for row in rows)
+
+
+def engage_group(
+    store: Store | str, group: str, *, by: str = "", reason: str = "", plan: str = "cancel", cause: str = "MANUAL",
+    clock: Clock | None = None,
+) -> tuple[KillOutcome, ...]:  # fmt: skip
+    """
+    Halt every account of *group*: one kill per account, each with an outcome of its own. All flags stand before any row.
+
+    A group nobody knows halts everything.
+    """
+    url = store if isinstance(store, str) else store.url
+    members: tuple[str | None, ...] = accounts_of_group(url, halt.plain(group)) or (None,)
+    who = halt.plain(by) or _user()
+    why = halt.plain(reason) or f"group {halt.plain(group)} was killed"
+    raised = [(name, raise_flags(url, name, by=who, reason=why, plan=plan)) for name in members]
+    return tuple(
+        engage(store, name, by=who, reason=why, plan=plan, cause=cause, clock=clock, raised=flags)
+        for name, flags in raised
+    )
+
+
 def engage(
     store: Store | str, account: str | None, *, by: str = "", reason: str = "", plan: str = "cancel",
     cause: str = "MANUAL", clock: Clock | None = None, raised: Any = None,

@@ -1,0 +1,88 @@
+"""
+A stop that becomes the exit: one order changed in its place, so that the line is never without either.
+
+Between cancelling a stop and placing an exit a position stands naked, for as long as nobody knows what became of the
+exit. A change has no such moment: whatever its answer, the order rests as the one or the other, and the list says which.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from riskguard.core.decide import Decision
+from riskguard.core.money import to_text
+from riskguard.core.seen import SeenOrder
+from riskguard.errors import BrokerError, InputError, PermitError, StoreError
+from riskguard.redaction import redacted
+from riskguard.services.kill.killrun import naming, prices
+from riskguard.services.kill.killrun.covering import Covered
+from riskguard.services.kill.killrun.judging import STOPS
+from riskguard.services.kill.killrun.plans import SECOND_US
+from riskguard.services.kill.killrun.round import Round
+from riskguard.services.kill.powers import modify_of
+
+TRIES_MAX = 2
+AGAIN_US = 6 * SECOND_US
+"""An unanswered change is settled by the broker's list within this time."""
+
+
+def converted(round_: Round) -> frozenset[str]:
+    """Return the orders that were to become exits and may have: whether one did, its type in the book says."""
+    asked = ("DONE", "SENT", "UNKNOWN")
+    return frozenset(each.target for each in round_.steps if each.step == "CONVERT" and each.state in asked)
+
+
+def can(round_: Round, order: SeenOrder) -> bool:
+    """Say whether *order* is a plain stop that this broker changes, and has not refused to."""
+    if modify_of(round_.broker) is None or order.kind != "ORDER" or order.order_type not in STOPS:
+        return False
+    return sum(each.state == "FAILED" for each in round_.tries("CONVERT", order.order_id)) < TRIES_MAX
+
+
+def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
+    """Change the stop into an exit at a protected limit, or at market where no price is known."""
+    tries = round_.tries("CONVERT", order.order_id)
+    if order.status.upper() == "TRANSIT" or (tries and round_.now_us - tries[-1].at_us < AGAIN_US):
+        return
+    if not round_.pace.take():
+        round_.wake_us = round_.pace.frees_us
+        return
+    sign = -1 if order.side == "SELL" else 1
+    price_e4 = prices.protected_e4(round_.account.quotes.get(each.key), sign, each.instrument, round_.now_us, 0)
+    name = naming.client_order_id(round_.run, "CONVERT", round_.number, order.order_id)
+    said = "at market" if price_e4 is None else f"at {to_text(price_e4)}"
+    step_id = round_.intend("CONVERT", order.order_id, f"close {order.remaining} {said}", client_order_id=name)
+    if step_id is None:
+        return
+    state, answer = change(round_, step_id, order.order_id, name, price_e4)
+    round_.answered(step_id, state, answer)
+
+
+def change(round_: Round, step_id: int, order_id: str, name: str, price_e4: int | None) -> tuple[str, str]:
+    """Mark a change SENT and send it; returns what came of it. Its message is counted by its permit."""
+    modify = modify_of(round_.broker)
+    try:
+        decision = _permitted(round_, order_id, name, price_e4)
+        codes = {each.code for each in decision.rejects}
+        if price_e4 is not None and codes and codes <= naming.PRICE_CODES:
+            decision = _permitted(round_, order_id, name + naming.AT_MARKET, None)
+        if not decision.approved or decision.permit is None:
+            return "FAILED", decision.explain()
+        round_.mark(step_id)
+        with decision.permit.sending() as wire:
+            round_.fence()
+            wire.order_id = modify(decision.approved_order)
+    except (BrokerError, PermitError, StoreError, InputError) as e:
+        lost = isinstance(e, BrokerError) and naming.may_rest(e)
+        return "UNKNOWN" if lost else "FAILED", redacted(str(e))
+    return "DONE", "the broker took the change"
+
+
+def _permitted(round_: Round, order_id: str, name: str, price_e4: int | None) -> Decision:
+    """Ask for the change: to a limit, or to a market order."""
+    changes: dict[str, Any] = {"order_type": "MARKET"}
+    if price_e4 is not None:
+        changes = {"order_type": "LIMIT", "price": to_text(price_e4), "trigger_price": None}
+    return round_.guard.check_modify(
+        order_id, account=round_.name, client_order_id=name, emergency_exit=f"kill-run:{round_.run.id}", **changes
+    )

@@ -1,0 +1,106 @@
+"""Which resting orders add risk and which protect: by what they can still do to the position, whoever sent them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from riskguard.core.account import Account
+from riskguard.core.book import Line
+from riskguard.core.seen import SeenOrder
+from riskguard.services.kill.tasks import holds
+
+STOPS = ("STOP_LOSS", "STOP_LOSS_MARKET")
+KILL_RUN = "kill-run"
+"""The strategy name of every order a kill run sends."""
+
+
+@dataclass(slots=True)
+class Judged:
+    """
+    Attributes:
+        adding: Live orders that may add risk, those that trade soonest first.
+        unsure: Those that reduce only if our own fills are right: the broker's list has not caught up.
+        kept: Those that can only take a position away.
+    """
+
+    adding: list[SeenOrder] = field(default_factory=list)
+    unsure: list[SeenOrder] = field(default_factory=list)
+    kept: list[SeenOrder] = field(default_factory=list)
+
+
+def judge(orders: tuple[SeenOrder, ...], account: Account, scope: str = "") -> Judged:
+    """
+    Sort the live orders of *scope*.
+
+    Together the kept exits of a line never exceed what it holds: two full stops would open a position where one closes
+    it. Exits of one group count once, at the largest. Stops are kept before targets, and ours before anybody's.
+    """
+    live = [
+        each for each in orders if each.is_live and holds(scope, each.exchange_segment, each.security_id, each.product)
+    ]
+    entries = {each.group for each in live if _is_entry(each) and each.group and not each.filled}
+    found = Judged()
+    by_line: dict[tuple[str, str, str, str], list[SeenOrder]] = {}
+    for order in live:
+        if _is_entry(order):
+            found.adding.append(order)
+        elif order.group not in entries:  # its entry takes it along
+            key = (order.exchange_segment, order.security_id, order.product, order.side)
+            by_line.setdefault(key, []).append(order)
+    for key, exits in by_line.items():
+        line = account.positions.get(key[:2], {}).get(key[2])
+        _judge_line(exits, line, found)
+    found.adding.sort(key=_soonest)
+    return found
+
+
+def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> None:
+    """Keep what fits the position, protection first; the rest adds risk, or nobody can tell yet."""
+    if line is None:
+        found.adding += exits
+        return
+    near, far = _room(line, exits[0])
+    own = {each.order_id for each in line.working.values() if each.strategy == KILL_RUN and each.order_id}
+    groups: dict[str, int] = {}
+    taken = 0
+    for order in sorted(exits, key=lambda each: _worth(each, own)):
+        counted = groups.get(order.group, 0) if order.group else 0
+        more = max(0, order.remaining - counted)
+        if not order.remaining or (order.side not in ("BUY", "SELL")):
+            found.adding.append(order)
+        elif order.remaining <= near and taken + more <= near:
+            taken += more
+            if order.group:
+                groups[order.group] = max(counted, order.remaining)
+            found.kept.append(order)
+        elif not line.settled and order.remaining <= far and taken + more <= far:
+            found.unsure.append(order)
+        else:
+            found.adding.append(order)
+
+
+def _room(line: Line, order: SeenOrder) -> tuple[int, int]:
+    """Return how much an exit may take: surely, and if the broader of the two books is the true one."""
+    if order.side == "SELL" and order.product == "CNC":
+        return line.sellable(), line.sellable()
+    return (line.near, line.up) if order.side == "SELL" else (-line.near, -line.down)
+
+
+def is_stop(order: SeenOrder) -> bool:
+    """Say whether the order guards a position: a stop, or the stop leg of several."""
+    return order.order_type in STOPS or order.leg == "STOP_LOSS"
+
+
+def _worth(order: SeenOrder, own: set[str]) -> tuple[int, str]:
+    if order.order_id in own:
+        return 0, order.order_id
+    return (1 if is_stop(order) else 2 if order.group else 3), order.order_id
+
+
+def _is_entry(order: SeenOrder) -> bool:
+    return order.leg == "ENTRY" and order.kind == "SUPER"
+
+
+def _soonest(order: SeenOrder) -> int:
+    """Working orders may fill any moment; a trigger of the broker's waits for its price."""
+    return {"ORDER": 0, "SUPER": 0, "ALERT": 1, "FOREVER": 2}.get(order.kind, 0)
