@@ -16,10 +16,11 @@ from riskguard.core.state import Cause, TradingState
 from riskguard.errors import ReleaseRefusedError, ReportInvalidError, UnknownAccountError
 from riskguard.ports import BrokerLock, Clock
 from riskguard.redaction import redacted
+from riskguard.services import baseline
 from riskguard.services.kill import latch
 from riskguard.services.limits import rulebooks
 from riskguard.services.settings import read_settings
-from riskguard.store import books, controls, halt, journal, loader, releases, runs
+from riskguard.store import books, controls, halt, journal, loader, releases, runs, watches
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
 
 WAIT_S = 5.0
@@ -244,7 +245,7 @@ def _let_go(session: Session, standing: _Standing, by: str, reason: str, action_
     controls.clear_causes(session, owner, TradingState.HALTED, action_id, now_us)
     if not standing.stays():
         controls.clear_causes(session, owner, TradingState.REDUCE_ONLY, action_id, now_us)
-    session.run(runs.REARM_WATCHES, of_account=owner)
+    watches.rearm(session, owner, now_us)
     runs.end_kills(session, tuple(sorted(standing.kills)), f"released by {by}", now_us)
     state = standing.returns_to()
     if standing.goes_on_probation():
@@ -342,9 +343,9 @@ def _switch_objection(lock: BrokerLock | None) -> str:
 
 def set_baseline(store: Store, account: str, *, day_pnl: str, by: str, reason: str, clock: Clock | None = None) -> int:
     """
-    Say what the day had made or lost before riskguard watched; it may only lower the figure. Returns 1/10000 ₹.
+    Say what the day has made or lost where riskguard cannot know it; it may only lower the figure. Returns 1/10000 ₹.
 
-    Raises ReportInvalidError for a profit, a malformed figure, or a baseline that stands already.
+    Raises ReportInvalidError for a profit, a malformed figure, or one above what is known already.
     """
     try:
         day_pnl_e4 = to_e4(day_pnl)
@@ -360,12 +361,7 @@ def set_baseline(store: Store, account: str, *, day_pnl: str, by: str, reason: s
         if account not in known:
             raise UnknownAccountError(account, known)
         session.read_heads(account)
-        date = loader.session_date(now_us)
-        wrote = books.write_baseline(
-            session, account, date, now_us, source="PERSON", opening_equity_e4=None, adjustment_e4=day_pnl_e4, by=by,
-            reason=reason,
-        )  # fmt: skip
-        if not wrote:
-            raise ReportInvalidError(f"`{account}` has a baseline for {date} already; a day is never re-based")
+        baseline.lower(session, account, day_pnl_e4, by, reason, now_us)
+        session.read_heads(account)
         journal.append(session, account, "BASELINE", {"day_pnl_e4": day_pnl_e4, "by": by, "reason": reason}, now_us)
     return day_pnl_e4

@@ -38,6 +38,94 @@ CREATE TABLE adopted_files (
 )
  STRICT;
 
+CREATE TABLE alert_channels (
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    argv TEXT DEFAULT '[]' NOT NULL,
+    least TEXT DEFAULT 'info' NOT NULL,
+    timeout_ms INTEGER DEFAULT 10000 NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_alert_channels PRIMARY KEY (name),
+    CONSTRAINT ck_alert_channels_name CHECK (trim(name) != ''),
+    CONSTRAINT ck_alert_channels_kind CHECK (kind IN ('command', 'apprise')),
+    CONSTRAINT ck_alert_channels_least CHECK (least IN ('info', 'warning', 'critical')),
+    CONSTRAINT ck_alert_channels_timeout_ms CHECK (typeof(timeout_ms) IN ('integer', 'null') AND timeout_ms >= 100),
+    CONSTRAINT ck_alert_channels_created_at_us CHECK (typeof(created_at_us) IN ('integer', 'null') AND created_at_us >= 100000000000000)
+)
+ STRICT;
+
+CREATE TABLE alert_deliveries (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    alert_id INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    message TEXT NOT NULL,
+    state TEXT DEFAULT 'WAITING' NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    token INTEGER DEFAULT 0 NOT NULL,
+    next_at_us INTEGER NOT NULL,
+    sent_at_us INTEGER,
+    last_error TEXT DEFAULT '' NOT NULL,
+    CONSTRAINT ck_alert_deliveries_alert_id CHECK (typeof(alert_id) IN ('integer', 'null')),
+    CONSTRAINT ck_alert_deliveries_part CHECK (typeof(part) IN ('integer', 'null') AND part >= 1),
+    CONSTRAINT ck_alert_deliveries_channel CHECK (trim(channel) != ''),
+    CONSTRAINT ck_alert_deliveries_state CHECK (state IN ('WAITING', 'SENDING', 'SENT', 'GIVEN_UP')),
+    CONSTRAINT ck_alert_deliveries_attempts CHECK (typeof(attempts) IN ('integer', 'null') AND attempts >= 0),
+    CONSTRAINT ck_alert_deliveries_token CHECK (typeof(token) IN ('integer', 'null') AND token >= 0),
+    CONSTRAINT ck_alert_deliveries_next_at_us CHECK (typeof(next_at_us) IN ('integer', 'null') AND next_at_us >= 100000000000000),
+    CONSTRAINT ck_alert_deliveries_sent_at_us CHECK (typeof(sent_at_us) IN ('integer', 'null') AND sent_at_us >= 100000000000000),
+    CONSTRAINT uq_alert_deliveries_alert_id_part_channel UNIQUE (alert_id, part, channel)
+)
+ STRICT;
+
+CREATE INDEX idx_alert_deliveries_channel ON alert_deliveries (channel, id);
+
+CREATE INDEX idx_alert_deliveries_due ON alert_deliveries (channel, next_at_us) WHERE state IN ('WAITING', 'SENDING');
+
+CREATE TABLE alerts (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    dedupe_key TEXT NOT NULL,
+    once TEXT,
+    not_to TEXT DEFAULT '' NOT NULL,
+    is_logged INTEGER DEFAULT 0 NOT NULL,
+    queued_at_us INTEGER,
+    came_again INTEGER DEFAULT 0 NOT NULL,
+    untold INTEGER DEFAULT 0 NOT NULL,
+    earlier INTEGER DEFAULT 0 NOT NULL,
+    parts INTEGER DEFAULT 1 NOT NULL,
+    said_at_us INTEGER NOT NULL,
+    last_at_us INTEGER NOT NULL,
+    CONSTRAINT ck_alerts_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_alerts_severity CHECK (severity IN ('info', 'warning', 'critical')),
+    CONSTRAINT ck_alerts_code CHECK (trim(code) != ''),
+    CONSTRAINT ck_alerts_message CHECK (trim(message) != ''),
+    CONSTRAINT ck_alerts_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_dedupe_key CHECK (trim(dedupe_key) != ''),
+    CONSTRAINT ck_alerts_is_logged CHECK (typeof(is_logged) IN ('integer', 'null') AND is_logged IN (0, 1)),
+    CONSTRAINT ck_alerts_queued_at_us CHECK (typeof(queued_at_us) IN ('integer', 'null') AND queued_at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_came_again CHECK (typeof(came_again) IN ('integer', 'null') AND came_again >= 0),
+    CONSTRAINT ck_alerts_untold CHECK (typeof(untold) IN ('integer', 'null') AND untold >= 0),
+    CONSTRAINT ck_alerts_earlier CHECK (typeof(earlier) IN ('integer', 'null') AND earlier >= 0),
+    CONSTRAINT ck_alerts_parts CHECK (typeof(parts) IN ('integer', 'null') AND parts >= 1),
+    CONSTRAINT ck_alerts_said_at_us CHECK (typeof(said_at_us) IN ('integer', 'null') AND said_at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_last_at_us CHECK (typeof(last_at_us) IN ('integer', 'null') AND last_at_us >= 100000000000000),
+    CONSTRAINT uq_alerts_once UNIQUE (once)
+)
+ STRICT;
+
+CREATE INDEX idx_alerts_at ON alerts (at_us);
+
+CREATE INDEX idx_alerts_key ON alerts (account, dedupe_key, id);
+
+CREATE INDEX idx_alerts_open ON alerts (id) WHERE queued_at_us IS NULL;
+
+CREATE INDEX idx_alerts_untold ON alerts (said_at_us) WHERE untold > 0;
+
 CREATE TABLE audit_log (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     action TEXT NOT NULL,
@@ -87,6 +175,42 @@ CREATE INDEX idx_auth_tokens_expiry ON auth_tokens (expires_at);
 
 CREATE UNIQUE INDEX uq_auth_tokens_active ON auth_tokens (account_type) WHERE is_active = 1;
 
+CREATE TABLE backstops (
+    account TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    state TEXT NOT NULL,
+    loss_e4 INTEGER,
+    products TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    at_us INTEGER NOT NULL,
+    CONSTRAINT pk_backstops PRIMARY KEY (account, session_date),
+    CONSTRAINT ck_backstops_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_backstops_state CHECK (state IN ('ARMED', 'REFUSED', 'UNKNOWN')),
+    CONSTRAINT ck_backstops_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
+)
+ STRICT;
+
+CREATE TABLE book_differences (
+    account TEXT NOT NULL,
+    exchange_segment TEXT NOT NULL,
+    security_id TEXT NOT NULL,
+    product TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    ours INTEGER NOT NULL,
+    theirs INTEGER NOT NULL,
+    reads INTEGER DEFAULT 1 NOT NULL,
+    first_at_us INTEGER NOT NULL,
+    last_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_book_differences PRIMARY KEY (account, exchange_segment, security_id, product),
+    CONSTRAINT ck_book_differences_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_book_differences_ours CHECK (typeof(ours) IN ('integer', 'null')),
+    CONSTRAINT ck_book_differences_theirs CHECK (typeof(theirs) IN ('integer', 'null')),
+    CONSTRAINT ck_book_differences_reads CHECK (typeof(reads) IN ('integer', 'null') AND reads >= 1),
+    CONSTRAINT ck_book_differences_first_at_us CHECK (typeof(first_at_us) IN ('integer', 'null') AND first_at_us >= 100000000000000),
+    CONSTRAINT ck_book_differences_last_at_us CHECK (typeof(last_at_us) IN ('integer', 'null') AND last_at_us >= 100000000000000)
+)
+ STRICT;
+
 CREATE TABLE bracket_order_legs (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     parent_order_id TEXT NOT NULL,
@@ -108,6 +232,23 @@ CREATE INDEX idx_bo_legs_account ON bracket_order_legs (account_type);
 CREATE INDEX idx_bo_legs_leg ON bracket_order_legs (leg_order_id);
 
 CREATE INDEX idx_bo_legs_type ON bracket_order_legs (leg_type, status);
+
+CREATE TABLE cash_flows (
+    account TEXT NOT NULL,
+    entry_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount_e4 INTEGER NOT NULL,
+    particulars TEXT DEFAULT '' NOT NULL,
+    at_us INTEGER NOT NULL,
+    CONSTRAINT pk_cash_flows PRIMARY KEY (account, entry_id),
+    CONSTRAINT ck_cash_flows_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_cash_flows_kind CHECK (kind IN ('DEPOSIT', 'PAYOUT')),
+    CONSTRAINT ck_cash_flows_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
+)
+ STRICT;
+
+CREATE INDEX idx_cash_flows_day ON cash_flows (account, session_date);
 
 CREATE TABLE config (
     "key" TEXT NOT NULL,
@@ -226,6 +367,7 @@ CREATE TABLE day_books (
     sell_value_e4 INTEGER DEFAULT 0 NOT NULL,
     fills INTEGER DEFAULT 0 NOT NULL,
     last_fill_us INTEGER,
+    base_proven INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_day_books PRIMARY KEY (account, session_date, exchange_segment, security_id, product),
     CONSTRAINT ck_day_books_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_day_books_start_quantity CHECK (typeof(start_quantity) IN ('integer', 'null')),
@@ -233,7 +375,34 @@ CREATE TABLE day_books (
     CONSTRAINT ck_day_books_bought CHECK (typeof(bought) IN ('integer', 'null') AND bought >= 0),
     CONSTRAINT ck_day_books_sold CHECK (typeof(sold) IN ('integer', 'null') AND sold >= 0),
     CONSTRAINT ck_day_books_fills CHECK (typeof(fills) IN ('integer', 'null') AND fills >= 0),
-    CONSTRAINT ck_day_books_last_fill_us CHECK (typeof(last_fill_us) IN ('integer', 'null') AND last_fill_us >= 100000000000000)
+    CONSTRAINT ck_day_books_last_fill_us CHECK (typeof(last_fill_us) IN ('integer', 'null') AND last_fill_us >= 100000000000000),
+    CONSTRAINT ck_day_books_base_proven CHECK (typeof(base_proven) IN ('integer', 'null') AND base_proven IN (0, 1))
+)
+ STRICT;
+
+CREATE TABLE day_charges (
+    account TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    exchange_segment TEXT NOT NULL,
+    fills INTEGER NOT NULL,
+    turnover_e4 INTEGER NOT NULL,
+    total_e4 INTEGER NOT NULL,
+    brokerage_e4 INTEGER NOT NULL,
+    exchange_txn_e4 INTEGER NOT NULL,
+    sebi_e4 INTEGER NOT NULL,
+    ipft_e4 INTEGER NOT NULL,
+    stt_e4 INTEGER NOT NULL,
+    stamp_e4 INTEGER NOT NULL,
+    gst_e4 INTEGER NOT NULL,
+    dp_e4 INTEGER DEFAULT 0 NOT NULL,
+    is_known INTEGER NOT NULL,
+    doubts TEXT DEFAULT '[]' NOT NULL,
+    at_us INTEGER NOT NULL,
+    CONSTRAINT pk_day_charges PRIMARY KEY (account, session_date, exchange_segment),
+    CONSTRAINT ck_day_charges_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_day_charges_fills CHECK (typeof(fills) IN ('integer', 'null') AND fills >= 0),
+    CONSTRAINT ck_day_charges_is_known CHECK (typeof(is_known) IN ('integer', 'null') AND is_known IN (0, 1)),
+    CONSTRAINT ck_day_charges_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
 )
  STRICT;
 
@@ -511,6 +680,15 @@ CREATE TABLE kill_runs (
     deadline_us INTEGER NOT NULL,
     clean_at_us INTEGER,
     ended_at_us INTEGER,
+    halts INTEGER DEFAULT 1 NOT NULL,
+    limit_id TEXT DEFAULT '' NOT NULL,
+    blocked_by TEXT DEFAULT '' NOT NULL,
+    retry_at_us INTEGER,
+    reruns INTEGER DEFAULT 0 NOT NULL,
+    locked INTEGER DEFAULT 0 NOT NULL,
+    watch_until_us INTEGER,
+    held TEXT DEFAULT '{}' NOT NULL,
+    told_at_us INTEGER,
     CONSTRAINT ck_kill_runs_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_kill_runs_scope CHECK (trim(scope) != ''),
     CONSTRAINT ck_kill_runs_kill_plan CHECK (kill_plan IN ('halt', 'cancel', 'flatten', 'broker')),
@@ -521,11 +699,19 @@ CREATE TABLE kill_runs (
     CONSTRAINT ck_kill_runs_deadline_us CHECK (typeof(deadline_us) IN ('integer', 'null') AND deadline_us >= 100000000000000),
     CONSTRAINT ck_kill_runs_clean_at_us CHECK (typeof(clean_at_us) IN ('integer', 'null') AND clean_at_us >= 100000000000000),
     CONSTRAINT ck_kill_runs_ended_at_us CHECK (typeof(ended_at_us) IN ('integer', 'null') AND ended_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_halts CHECK (typeof(halts) IN ('integer', 'null') AND halts IN (0, 1)),
+    CONSTRAINT ck_kill_runs_retry_at_us CHECK (typeof(retry_at_us) IN ('integer', 'null') AND retry_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_reruns CHECK (typeof(reruns) IN ('integer', 'null') AND reruns >= 0),
+    CONSTRAINT ck_kill_runs_locked CHECK (typeof(locked) IN ('integer', 'null') AND locked IN (0, 1)),
+    CONSTRAINT ck_kill_runs_watch_until_us CHECK (typeof(watch_until_us) IN ('integer', 'null') AND watch_until_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_told_at_us CHECK (typeof(told_at_us) IN ('integer', 'null') AND told_at_us >= 100000000000000),
     CONSTRAINT uq_kill_runs_kill_id_account UNIQUE (kill_id, account)
 )
  STRICT;
 
 CREATE INDEX idx_kill_runs_open ON kill_runs (account) WHERE state <> 'DONE';
+
+CREATE INDEX idx_kill_runs_watched ON kill_runs (account) WHERE watch_until_us IS NOT NULL;
 
 CREATE TABLE kill_steps (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -538,12 +724,16 @@ CREATE TABLE kill_steps (
     detail TEXT DEFAULT '' NOT NULL,
     at_us INTEGER NOT NULL,
     answered_at_us INTEGER,
+    token INTEGER DEFAULT 0 NOT NULL,
+    contents TEXT DEFAULT '' NOT NULL,
+    read_back TEXT DEFAULT '' NOT NULL,
     CONSTRAINT ck_kill_steps_run_id CHECK (typeof(run_id) IN ('integer', 'null')),
     CONSTRAINT ck_kill_steps_step CHECK (trim(step) != ''),
     CONSTRAINT ck_kill_steps_round CHECK (typeof(round) IN ('integer', 'null') AND round >= 1),
     CONSTRAINT ck_kill_steps_state CHECK (state IN ('INTENDED', 'SENT', 'DONE', 'FAILED', 'UNKNOWN')),
     CONSTRAINT ck_kill_steps_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000),
     CONSTRAINT ck_kill_steps_answered_at_us CHECK (typeof(answered_at_us) IN ('integer', 'null') AND answered_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_steps_token CHECK (typeof(token) IN ('integer', 'null') AND token >= 0),
     CONSTRAINT uq_kill_steps_run_id_step_round_target UNIQUE (run_id, step, round, target)
 )
  STRICT;
@@ -571,6 +761,7 @@ CREATE TABLE ledger_entries (
     balance REAL,
     created_at INTEGER NOT NULL,
     digest TEXT,
+    kind TEXT,
     CONSTRAINT ck_ledger_entries_account_type CHECK (trim(account_type) != '' AND length(account_type) <= 64),
     CONSTRAINT ck_ledger_entries_debit CHECK (typeof(debit) IN ('real', 'integer', 'null') AND abs(debit) < 900000000000000),
     CONSTRAINT ck_ledger_entries_credit CHECK (typeof(credit) IN ('real', 'integer', 'null') AND abs(credit) < 900000000000000),
@@ -613,20 +804,15 @@ CREATE TABLE limit_sets (
 )
  STRICT;
 
-CREATE TABLE loss_watches (
+CREATE TABLE live_watches (
     account TEXT NOT NULL,
-    session_date TEXT NOT NULL,
     limit_id TEXT NOT NULL,
-    breached_at_us INTEGER,
-    warned_pct INTEGER DEFAULT 0 NOT NULL,
-    reduced INTEGER DEFAULT 0 NOT NULL,
-    tripped INTEGER DEFAULT 0 NOT NULL,
-    CONSTRAINT pk_loss_watches PRIMARY KEY (account, session_date, limit_id),
-    CONSTRAINT ck_loss_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_loss_watches_breached_at_us CHECK (typeof(breached_at_us) IN ('integer', 'null') AND breached_at_us >= 100000000000000),
-    CONSTRAINT ck_loss_watches_warned_pct CHECK (typeof(warned_pct) IN ('integer', 'null') AND warned_pct >= 0),
-    CONSTRAINT ck_loss_watches_reduced CHECK (typeof(reduced) IN ('integer', 'null') AND reduced IN (0, 1)),
-    CONSTRAINT ck_loss_watches_tripped CHECK (typeof(tripped) IN ('integer', 'null') AND tripped IN (0, 1))
+    period TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '{}' NOT NULL,
+    updated_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_live_watches PRIMARY KEY (account, limit_id, period),
+    CONSTRAINT ck_live_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_live_watches_updated_at_us CHECK (typeof(updated_at_us) IN ('integer', 'null') AND updated_at_us >= 100000000000000)
 )
  STRICT;
 
@@ -672,8 +858,12 @@ CREATE TABLE marks (
     source TEXT DEFAULT '' NOT NULL,
     lower_band_e4 INTEGER,
     upper_band_e4 INTEGER,
+    ltp_at_us INTEGER,
+    is_indicative INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_marks PRIMARY KEY (exchange_segment, security_id),
-    CONSTRAINT ck_marks_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000)
+    CONSTRAINT ck_marks_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000),
+    CONSTRAINT ck_marks_ltp_at_us CHECK (typeof(ltp_at_us) IN ('integer', 'null') AND ltp_at_us >= 100000000000000),
+    CONSTRAINT ck_marks_is_indicative CHECK (typeof(is_indicative) IN ('integer', 'null') AND is_indicative IN (0, 1))
 )
  STRICT;
 
@@ -897,6 +1087,10 @@ CREATE TABLE pnl_readings (
     charges_e4 INTEGER,
     fresh_marks INTEGER NOT NULL,
     detail TEXT DEFAULT '' NOT NULL,
+    realised_e4 INTEGER,
+    unrealised_e4 INTEGER,
+    broker_pnl_e4 INTEGER,
+    equity_pnl_e4 INTEGER,
     CONSTRAINT ck_pnl_readings_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_pnl_readings_at_us CHECK (typeof(at_us) IN ('integer', 'null') AND at_us >= 100000000000000),
     CONSTRAINT ck_pnl_readings_fresh_marks CHECK (typeof(fresh_marks) IN ('integer', 'null') AND fresh_marks IN (0, 1))
@@ -999,6 +1193,19 @@ CREATE INDEX idx_postback_events_processed ON postback_events (is_processed, rec
 
 CREATE UNIQUE INDEX uq_postback_events_digest ON postback_events (digest) WHERE digest IS NOT NULL;
 
+CREATE TABLE postback_ids (
+    account TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    seen_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_postback_ids PRIMARY KEY (account, message_id),
+    CONSTRAINT ck_postback_ids_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_postback_ids_message_id CHECK (trim(message_id) != ''),
+    CONSTRAINT ck_postback_ids_seen_at_us CHECK (typeof(seen_at_us) IN ('integer', 'null') AND seen_at_us >= 100000000000000)
+)
+ STRICT;
+
+CREATE INDEX idx_postback_ids_seen ON postback_ids (seen_at_us);
+
 CREATE TABLE quarantine (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     source_table TEXT NOT NULL,
@@ -1100,6 +1307,20 @@ CREATE INDEX idx_risk_violations_account ON risk_violations (account_type, viola
 
 CREATE INDEX idx_risk_violations_type ON risk_violations (violation_type);
 
+CREATE TABLE settlement_prices (
+    exchange_segment TEXT NOT NULL,
+    security_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    price_e4 INTEGER NOT NULL,
+    underlying_e4 INTEGER,
+    source TEXT NOT NULL,
+    imported_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_settlement_prices PRIMARY KEY (exchange_segment, security_id, session_date),
+    CONSTRAINT ck_settlement_prices_source CHECK (trim(source) != ''),
+    CONSTRAINT ck_settlement_prices_imported_at_us CHECK (typeof(imported_at_us) IN ('integer', 'null') AND imported_at_us >= 100000000000000)
+)
+ STRICT;
+
 CREATE TABLE snapshots (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     account TEXT NOT NULL,
@@ -1131,6 +1352,7 @@ CREATE TABLE state_causes (
     raised_at_us INTEGER NOT NULL,
     cleared_at_us INTEGER,
     action_id INTEGER,
+    limit_id TEXT DEFAULT '' NOT NULL,
     CONSTRAINT ck_state_causes_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_state_causes_state CHECK (state IN ('REDUCE_ONLY', 'HALTED')),
     CONSTRAINT ck_state_causes_code CHECK (trim(code) != ''),
@@ -1154,7 +1376,7 @@ CREATE TABLE sweeps (
     findings TEXT DEFAULT '[]' NOT NULL,
     CONSTRAINT pk_sweeps PRIMARY KEY (account, kind, slot),
     CONSTRAINT ck_sweeps_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_sweeps_kind CHECK (kind IN ('daily_loss', 'orders', 'funds', 'rollover')),
+    CONSTRAINT ck_sweeps_kind CHECK (kind IN ('daily_loss', 'book', 'funds', 'holdings', 'profile', 'ledger', 'rollover', 'end_of_day', 'schedule')),
     CONSTRAINT ck_sweeps_slot CHECK (typeof(slot) IN ('integer', 'null')),
     CONSTRAINT ck_sweeps_interval_us CHECK (typeof(interval_us) IN ('integer', 'null') AND interval_us >= 1),
     CONSTRAINT ck_sweeps_started_at_us CHECK (typeof(started_at_us) IN ('integer', 'null') AND started_at_us >= 100000000000000),
@@ -1289,6 +1511,25 @@ CREATE INDEX idx_trades_unbooked ON trades (account_type, trade_ts) WHERE booked
 
 CREATE UNIQUE INDEX uq_trades_fill ON trades (account_type, exchange_segment, session_date, exchange_trade_id, order_id) WHERE session_date IS NOT NULL AND exchange_trade_id IS NOT NULL;
 
+CREATE TABLE unsolicited_orders (
+    account TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    correlation_id TEXT DEFAULT '' NOT NULL,
+    parent TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    found_at_us INTEGER NOT NULL,
+    CONSTRAINT pk_unsolicited_orders PRIMARY KEY (account, order_id),
+    CONSTRAINT ck_unsolicited_orders_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_unsolicited_orders_order_id CHECK (trim(order_id) != ''),
+    CONSTRAINT ck_unsolicited_orders_origin CHECK (origin IN ('OTHER', 'CHILD', 'SQUARE_OFF')),
+    CONSTRAINT ck_unsolicited_orders_found_at_us CHECK (typeof(found_at_us) IN ('integer', 'null') AND found_at_us >= 100000000000000)
+)
+ STRICT;
+
+CREATE INDEX idx_unsolicited_orders_day ON unsolicited_orders (account, session_date, found_at_us);
+
 CREATE TABLE upkeep_runs (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -1354,6 +1595,7 @@ CREATE TABLE websocket_messages (
     processed_at INTEGER,
     received_at INTEGER NOT NULL,
     digest TEXT,
+    error_message TEXT,
     CONSTRAINT ck_websocket_messages_account_type CHECK (trim(account_type) != '' AND length(account_type) <= 64),
     CONSTRAINT ck_websocket_messages_sequence_number CHECK (typeof(sequence_number) IN ('integer', 'null')),
     CONSTRAINT ck_websocket_messages_is_processed CHECK (typeof(is_processed) IN ('integer', 'null') AND is_processed IN (0, 1)),
@@ -1506,6 +1748,26 @@ CREATE TRIGGER traders_control_keeps_tighter AFTER INSERT ON traders_control WHE
 CREATE TRIGGER traders_control_insert_kept AFTER INSERT ON traders_control WHEN NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')) BEGIN INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values)  VALUES (NEW.account_type, 'INSERTED', NEW.id, NEW.control_type, coalesce(NEW.limit_id, ''), coalesce(NEW.scope, ''), NULL, json_object('daily_loss_limit', NEW.daily_loss_limit, 'position_size_limit', NEW.position_size_limit, 'order_value_limit', NEW.order_value_limit, 'kill_switch_status', NEW.kill_switch_status, 'parameters', NEW.parameters, 'is_active', NEW.is_active)); END;
 
 CREATE TRIGGER traders_control_update_kept AFTER UPDATE ON traders_control WHEN NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')) BEGIN INSERT INTO control_changes (account, what, control_id, control_type, limit_id, scope, old_values, new_values)  VALUES (NEW.account_type, 'UPDATED', NEW.id, NEW.control_type, coalesce(NEW.limit_id, ''), coalesce(NEW.scope, ''), json_object('daily_loss_limit', OLD.daily_loss_limit, 'position_size_limit', OLD.position_size_limit, 'order_value_limit', OLD.order_value_limit, 'kill_switch_status', OLD.kill_switch_status, 'parameters', OLD.parameters, 'is_active', OLD.is_active), json_object('daily_loss_limit', NEW.daily_loss_limit, 'position_size_limit', NEW.position_size_limit, 'order_value_limit', NEW.order_value_limit, 'kill_switch_status', NEW.kill_switch_status, 'parameters', NEW.parameters, 'is_active', NEW.is_active)); END;
+
+CREATE TRIGGER day_baselines_stays BEFORE DELETE ON day_baselines BEGIN SELECT RAISE(ABORT, 'a day is not forgotten: its baseline, sums and charges stay'); END;
+
+CREATE TRIGGER day_baselines_once BEFORE INSERT ON day_baselines WHEN EXISTS (SELECT 1 FROM day_baselines was WHERE was.account = NEW.account AND was.session_date = NEW.session_date) BEGIN SELECT RAISE(IGNORE); END;
+
+CREATE TRIGGER day_baselines_holds BEFORE UPDATE ON day_baselines WHEN NEW.account IS NOT OLD.account OR NEW.session_date IS NOT OLD.session_date OR NEW.adjustment_e4 > OLD.adjustment_e4 OR NEW.source IS NOT OLD.source OR (OLD.opening_equity_e4 IS NOT NULL AND (NEW.opening_equity_e4 IS NULL OR NEW.opening_equity_e4 > OLD.opening_equity_e4)) BEGIN SELECT RAISE(ABORT, 'a day is never re-based: its baseline only goes down, its sums only grow'); END;
+
+CREATE TRIGGER day_books_stays BEFORE DELETE ON day_books BEGIN SELECT RAISE(ABORT, 'a day is not forgotten: its baseline, sums and charges stay'); END;
+
+CREATE TRIGGER day_books_once BEFORE INSERT ON day_books WHEN EXISTS (SELECT 1 FROM day_books was WHERE was.account = NEW.account AND was.session_date = NEW.session_date AND was.exchange_segment = NEW.exchange_segment AND was.security_id = NEW.security_id AND was.product = NEW.product) BEGIN SELECT RAISE(IGNORE); END;
+
+CREATE TRIGGER day_books_holds BEFORE UPDATE ON day_books WHEN NEW.account IS NOT OLD.account OR NEW.session_date IS NOT OLD.session_date OR NEW.exchange_segment IS NOT OLD.exchange_segment OR NEW.security_id IS NOT OLD.security_id OR NEW.product IS NOT OLD.product OR NEW.fills < OLD.fills - 1 OR (NEW.fills >= OLD.fills AND (NEW.bought < OLD.bought OR NEW.sold < OLD.sold OR NEW.buy_value_e4 < OLD.buy_value_e4 OR NEW.sell_value_e4 < OLD.sell_value_e4)) OR (NEW.fills = OLD.fills - 1 AND NOT (NEW.bought < OLD.bought AND NEW.sold = OLD.sold AND NEW.sell_value_e4 = OLD.sell_value_e4) AND NOT (NEW.sold < OLD.sold AND NEW.bought = OLD.bought AND NEW.buy_value_e4 = OLD.buy_value_e4)) OR (EXISTS (SELECT 1 FROM day_baselines b WHERE b.account = OLD.account AND b.session_date = OLD.session_date) AND (NEW.start_quantity IS NOT OLD.start_quantity OR (OLD.previous_close_e4 IS NOT NULL AND NEW.previous_close_e4 IS NOT OLD.previous_close_e4))) BEGIN SELECT RAISE(ABORT, 'a day is never re-based: its baseline only goes down, its sums only grow'); END;
+
+CREATE TRIGGER day_charges_stays BEFORE DELETE ON day_charges BEGIN SELECT RAISE(ABORT, 'a day is not forgotten: its baseline, sums and charges stay'); END;
+
+CREATE TRIGGER day_charges_once BEFORE INSERT ON day_charges WHEN EXISTS (SELECT 1 FROM day_charges was WHERE was.account = NEW.account AND was.session_date = NEW.session_date AND was.exchange_segment = NEW.exchange_segment) BEGIN SELECT RAISE(IGNORE); END;
+
+CREATE TRIGGER day_charges_holds BEFORE UPDATE ON day_charges WHEN NEW.account IS NOT OLD.account OR NEW.session_date IS NOT OLD.session_date OR NEW.exchange_segment IS NOT OLD.exchange_segment OR NEW.fills < OLD.fills OR (NEW.fills = OLD.fills AND NEW.turnover_e4 = OLD.turnover_e4 AND NEW.total_e4 < OLD.total_e4) BEGIN SELECT RAISE(ABORT, 'a day is never re-based: its baseline only goes down, its sums only grow'); END;
+
+CREATE TRIGGER trades_stay BEFORE DELETE ON trades WHEN OLD.booked_at_us IS NOT NULL AND OLD.id NOT LIKE '%:told' AND OLD.session_date >= (SELECT max(b.session_date) FROM day_baselines b WHERE b.account = OLD.account_type) BEGIN SELECT RAISE(ABORT, 'a fill of the running session is in the book: its row stays'); END;
 
 CREATE VIEW v_active_orders (id, account_type, correlation_id, status, order_status, side, product, order_type, validity, security_id, exchange_segment, trading_symbol, quantity, disclosed_qty, price, trigger_price, traded_qty, remaining_qty, avg_price, co_stop_loss_value, co_trigger_price, bo_profit_value, bo_stop_loss_value, bo_order_type, parent_order_id, leg_type, is_sliced_order, slice_order_id, slice_index, total_slice_quantity, after_market_order, amo_time, exchange_order_id, exchange_time, algo_id, drv_expiry_date, drv_option_type, drv_strike_price, oms_error_code, oms_error_description, created_at, updated_at, completed_at, raw_request, raw_response, follower_order_id, sizing_strategy) AS
 SELECT o.id, o.account_type, o.correlation_id, o.status, o.order_status, o.side, o.product, o.order_type, o.validity, o.security_id, o.exchange_segment, o.trading_symbol, o.quantity, o.disclosed_qty, o.price, o.trigger_price, o.traded_qty, o.remaining_qty, o.avg_price, o.co_stop_loss_value, o.co_trigger_price, o.bo_profit_value, o.bo_stop_loss_value, o.bo_order_type, o.parent_order_id, o.leg_type, o.is_sliced_order, o.slice_order_id, o.slice_index, o.total_slice_quantity, o.after_market_order, o.amo_time, o.exchange_order_id, o.exchange_time, o.algo_id, o.drv_expiry_date, o.drv_option_type, o.drv_strike_price, o.oms_error_code, o.oms_error_description, o.created_at, o.updated_at, o.completed_at, o.raw_request, o.raw_response, c.follower_order_id, c.sizing_strategy 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import riskguard
-from riskguard.core.checks import CHECKS
+from riskguard.core.checks import EVERY
 from tests.services.desk import Clock, Desk, build, copy
 
 # Everything is imported and every model is built before any test freezes time: pydantic compares types while it
@@ -23,7 +23,7 @@ from tests.services.desk import Clock, Desk, build, copy
 for _found in pkgutil.walk_packages(riskguard.__path__, "riskguard."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
-for _check in CHECKS:
+for _check in EVERY:
     _check.params.model_json_schema()
 
 _homes = itertools.count()

@@ -98,7 +98,7 @@ def test_the_command_works_from_another_directory(run: Run, tmp_path: Path) -> N
     order = ("--segment", "NSE_EQ", "--security", "1333", "--side", "BUY", "--price", "1650")
     story = [
         # words                                              status  says
-        (("init",),                                          0, "21 limits"),
+        (("init",),                                          0, "26 limits"),
         (("check", *order, "--qty", "10"),                   0, "APPROVED"),
         (("check", *order, "--qty", "100"),                  3, "ORDER_VALUE_ABOVE_LIMIT"),
         (("limits", "show"),                                 0, "order-value"),

@@ -8,6 +8,7 @@ import typer
 
 from riskguard.cli.options import By, Db, Json, Reason
 from riskguard.cli.output import document, one_line_errors, say, table
+from riskguard.core.money import rupees
 from riskguard.errors import SettingsError
 from riskguard.home import database_url
 
@@ -17,11 +18,17 @@ baseline_app = typer.Typer(help="Where an account's day began.", no_args_is_help
 @one_line_errors
 def init(
     db: Db = None,
-    profile: Annotated[str, typer.Option(help="paper, library or dhan (not served yet).")] = "paper",
+    profile: Annotated[str, typer.Option(help="paper, library or dhan.")] = "paper",
     account: Annotated[str, typer.Option(help="Name of the account.")] = "leader",
     role: Annotated[str, typer.Option(help="leader, follower, or a word of your own.")] = "leader",
     group: Annotated[str, typer.Option(help="Group whose limits it shares.")] = "",
     rulebook: Annotated[str, typer.Option(help="A shipped rulebook by name, or a TOML file.")] = "default",
+    client_id: Annotated[
+        str, typer.Option("--client-id", help="Dhan's number of the account; without it the token says it.")
+    ] = "",
+    base_url: Annotated[
+        str, typer.Option("--base-url", help="Instead of Dhan: its sandbox, or what `riskguard sandbox` says.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """
@@ -34,12 +41,9 @@ def init(
 
     if profile not in get_args(Profile):
         raise SettingsError(f"`--profile {profile}`: wants one of {', '.join(get_args(Profile))}")
-    if profile == "dhan":
-        raise SettingsError(
-            "`--profile dhan` is not served by this version; use `library` and push positions and fills"
-        )
     made = initialise(
-        database_url(db), profile=profile, account=account, role=role, group=group, rulebook=rulebook  # type: ignore[arg-type]
+        database_url(db), profile=profile, account=account, role=role, group=group, rulebook=rulebook,  # type: ignore[arg-type]
+        client_id=client_id, base_url=base_url,
     )  # fmt: skip
     if as_json:
         document({"database": made.url, "account": made.account, "created": made.created, "limits": made.limits})
@@ -87,7 +91,12 @@ def _show(each: dict[str, Any]) -> None:
     say(f"  last sweep {_ago(each['sweep_age_ms'])}, positions {_ago(each['positions_age_ms'])}")
     say(f"  {each['limits']} limits, {each['permits_live']} live permits, {each['permits_in_doubt']} in doubt")
     for run in each["kill_runs"]:
-        say(f"  kill run {run['id']} ({run['plan']}): {run['state']} at {run['step']}: {run['detail']}")
+        what = "kill run" if run["halts"] else f"task on {run['scope']}"
+        why = f" ({run['blocked_by']})" if run["blocked_by"] else ""
+        say(f"  {what} {run['id']} ({run['plan']}): {run['state']}{why} at {run['step']}: {run['detail']}")
+    if each["backstop"]:
+        stop = each["backstop"]
+        say(f"  the broker's own exit at a loss: {stop['state']} at ₹{stop['loss']} {stop['detail']}".rstrip())
     if each["positions"]:
         table(
             "",
@@ -114,12 +123,58 @@ def baseline_set(
     db: Db = None,
 ) -> None:
     """
-    Say what the day had lost before riskguard watched. It may only lower the figure, and only once a day.
+    Say what the day made or lost where nothing else can know it. It may only lower the figure.
 
-    Exit status: 0 done; 1 error; 2 malformed input, or a baseline stands.
+    A first start in mid-session that cannot be rebuilt, or a carried position without a previous close, makes the day
+    unknown until somebody says this; from then on what is held counts from its mark of now.
+
+    Exit status: 0 done; 1 error; 2 malformed input, or the figure is not below what is known.
     """
     from riskguard import admin
     from riskguard.store.session import Store
 
     lowered_e4 = admin.set_baseline(Store(database_url(db)), account, day_pnl=day_pnl, by=by, reason=reason)
-    say(f"`{account}` begins the day at ₹{lowered_e4 / 10_000:.2f}")
+    say(f"`{account}` stands at {rupees(lowered_e4)} for the day")
+
+
+@baseline_app.command("show")
+@one_line_errors
+def baseline_show(
+    account: Annotated[str, typer.Argument(help="The account.")],
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Show where the account's day began: by whom it was written, equity, what was carried in and at which close.
+
+    Exit status: 0 shown; 1 error; 2 no such account.
+    """
+    from riskguard.clock import SystemClock
+    from riskguard.errors import UnknownAccountError
+    from riskguard.services import baseline
+    from riskguard.store.session import ACCOUNTS, Store
+
+    with Store(database_url(db)).session(durable=False, wait_s=2.0) as session:
+        known = tuple(row[0] for row in session.rows(ACCOUNTS))
+        if account not in known:
+            raise UnknownAccountError(account, known)
+        found = baseline.show(session, account, SystemClock().now_us())
+    if as_json:
+        document(found)
+        return
+    if found["source"] is None:
+        say(f"`{account}` has no baseline for {found['session_date']}: the day's P&L is unknown")
+    else:
+        equity = "unknown" if found["opening_equity"] is None else f"₹{found['opening_equity']}"
+        say(f"`{account}` on {found['session_date']}: {found['source']}, equity at the start {equity}")
+        say(f"  put right by a person: ₹{found['adjustment']}; deposits less payouts today: ₹{found['cash_flows']}")
+    if found["carried"]:
+        table(
+            "",
+            ["instrument", "product", "carried", "previous close", "broker agrees"],
+            [
+                [f"{each['exchange_segment']}:{each['security_id']}", each["product"], str(each["carried"]),
+                 each["previous_close"] or "unknown", "yes" if each["broker_agrees"] else "not proven"]
+                for each in found["carried"]
+            ],
+        )  # fmt: skip

@@ -9,6 +9,10 @@ import typer
 
 from riskguard.cli import (
     account,
+    alerts,
+    bhavcopy,
+    calendar,
+    charges,
     control,
     copies,
     daemon,
@@ -19,6 +23,9 @@ from riskguard.cli import (
     instruments,
     limits,
     orders,
+    postback,
+    report,
+    sandbox,
     secrets,
     token,
     upkeep,
@@ -48,14 +55,21 @@ app.command("sweep")(daemon.sweep)
 app.command("run")(daemon.run)
 upkeep.register(database.app)
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(calendar.app, name="calendar")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
 app.add_typer(database.audit_app, name="audit")
 app.add_typer(account.baseline_app, name="baseline")
+app.add_typer(bhavcopy.app, name="bhavcopy")
+app.add_typer(charges.app, name="charges")
 app.add_typer(token.app, name="token")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(postback.app, name="postback")
 app.add_typer(edis.app, name="edis")
+app.add_typer(alerts.app, name="alerts")
+app.command("report")(report.report)
 app.command("demo")(demo.demo)
+app.command("sandbox")(sandbox.sandbox)
 
 
 @app.command(

@@ -18,13 +18,17 @@ from riskguard.core.order import Order
 from riskguard.core.params import Params
 from riskguard.core.reject import Reject
 from riskguard.core.scope import Scope
+from riskguard.errors import RulebookError
 
 if TYPE_CHECKING:
     from riskguard.core.facts import Facts
+    from riskguard.core.live.view import View
 
 ON_BREACH: Final = ("warn", "reject", "reduce_only", "halt", "kill")
 MODES: Final = ("enforce", "shadow")
 PLANS: Final = ("halt", "cancel", "flatten", "broker")
+
+PERIODS: Final = ("day", "week", "month", "ever")
 
 PLANS_CACHED_MAX: Final = 5_000
 
@@ -41,6 +45,9 @@ class Check:
         scoped: Its measure adds up over the limit's scope: `run` is called with the scope as third argument.
         over: Instead of that, gives the question of one limit; None where its scope adds nothing up and `run` will do.
         warns_exits: REDUCING orders are asked too, and let out with a warning.
+        judge: What the sweep asks instead, or besides: (view, limit, parameters, memory, now) -> Verdict.
+        period: How long the sweep's memory of it lasts: the session's day, its week or month, or for ever.
+        plan: What follows a breach unless the limit says otherwise.
         needs: What the store must have ready: `marks`, `spots`, `funds`, `margin`, `day`, `cycles`, `peers`.
         halts: Whose trading stops on a breach that halts: the ACCOUNT's, or the order's STRATEGY's.
         v3_column: The column of `traders_control` that is the only store of parameter `v3_field`.
@@ -61,12 +68,36 @@ class Check:
     halts: str = "ACCOUNT"
     over: Callable[[Any, Scope], Callable[[Facts, Any], Reject | None] | None] | None = None
     warns_exits: bool = False
+    judge: Callable[[View, Limit, Any, Mapping[str, Any], int], Any] | None = None
+    period: str = "day"
+    plan: str = "cancel"
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def asks_orders(self) -> bool:
+        """Whether it has anything to ask of an order; most live checks have not."""
+        return self.run is not unasked
 
     def question(self, scope: Scope, params: Params) -> Callable[[Facts, Any], Reject | None]:
         """Return the question a limit of *scope* and *params* asks."""
         if self.over is not None:
             return self.over(params, scope) or self.run
         return _over(self.run, scope) if self.scoped else self.run
+
+
+def unasked(facts: Facts, params: Any) -> Reject | None:
+    """What a check that only the sweep asks has to say of an order: nothing."""
+    return None
+
+
+WHOLE: Final = ("ACCOUNT", "GROUP", "GLOBAL")
+"""Scopes of what is true of an account whole: over the wider two it is asked of each account by itself."""
+
+
+def live_check(name: str, params: type[Params], judge: Callable[..., Any], **rest: Any) -> Check:
+    """Return a check only the sweep asks; over an account whole unless *rest* says otherwise."""
+    rest = {"on_breach": "reduce_only", "scopes": WHOLE, **rest}
+    return Check(name, params, unasked, exits=False, live=True, judge=judge, **rest)
 
 
 def _over(run: Callable[..., Reject | None], scope: Scope) -> Callable[[Facts, Any], Reject | None]:
@@ -182,13 +213,13 @@ class LimitSet:
         inside = [limit for limit in self.limits if limit.scope.holds(order, underlying)]
         enforced = {limit.check.name for limit in inside if limit.mode == "enforce" and limit.on_breach != "warn"}
         inside += [limit for limit in ALWAYS if limit.check.name not in enforced]
-        place = {check.name: number for number, check in enumerate(CHECKS)}
-        inside.sort(key=lambda limit: (place[limit.check.name], limit.id))
-        asks = tuple(limit.asked for limit in inside)
         present = {limit.check.name for limit in inside}
+        place = {check.name: number for number, check in enumerate(CHECKS)}
+        asked = [limit for limit in inside if limit.check.asks_orders]
+        asked.sort(key=lambda limit: (place[limit.check.name], limit.id))
         return Plan(
-            every=asks,
-            exits=tuple(limit.asked for limit in inside if limit.check.exits),
+            every=tuple(limit.asked for limit in asked),
+            exits=tuple(limit.asked for limit in asked if limit.check.exits),
             missing=tuple(name for name in MANDATORY if name not in present),
             digest=self.digest,
         )
@@ -214,6 +245,10 @@ def limit_from(
 
     found = by_name(check)
     parsed = found.params.read(parameters, where=f"limit `{id}`")
-    return Limit(
-        id=id, check=found, params=parsed, scope=Scope.parse(scope) if isinstance(scope, str) else scope, **rest
-    )
+    where = Scope.parse(scope) if isinstance(scope, str) else scope
+    if found.scopes and where.kind not in found.scopes:
+        # What cannot be measured over a scope would stand there and never fire.
+        raise RulebookError(
+            f"limit `{id}`: `{check}` cannot be measured over `{where}`: scope it to one of {', '.join(found.scopes)}"
+        )
+    return Limit(id=id, check=found, params=parsed, scope=where, **{"plan": found.plan, **rest})

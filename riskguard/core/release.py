@@ -46,6 +46,13 @@ FAMILY_OF: Final = {
     "TRADES_PER_DAY": Family.SOFT,
     "PNL_DIVERGENCE": Family.SOFT,
     "TOKEN_EXPIRY": Family.SOFT,
+    "IP_ALLOWED": Family.SOFT,
+    "LEADER_HALT": Family.SOFT,
+    "PROTECTIVE_ORDER_MISSING": Family.SOFT,
+    "ORPHAN_LEG": Family.SOFT,
+    "ORPHAN_FOLLOWER": Family.SOFT,
+    "SQUARE_OFF_TIME": Family.SOFT,
+    "EXPIRY_DAY": Family.SOFT,
 }
 """By the code of a cause. What is not listed was pulled by somebody: MANUAL."""
 

@@ -39,15 +39,24 @@ STRICTER_BELOW = frozenset({
     "trip_at_refusals", "open_order_value_inr_max", "open_orders_max", "position_value_inr_max", "gross_exposure_inr_max",
     "net_exposure_inr_max", "leverage_max", "concentration_pct_max", "naked_lots_max", "risk_inr_max", "risk_pct_max",
     "flat_s_max", "messages_per_s", "funds_age_s_max", "close",
+    # of live checks
+    "loss_inr_max", "loss_pct_max", "drawdown_inr_max", "drawdown_pct_max", "armed_at_inr", "give_back_pct", "target_inr",
+    "losses_max", "entries_max", "enter_pct", "leave_pct", "position_loss_inr_max", "position_loss_pct_max",
+    "errors_pct_max", "latency_s_max", "bad_reads", "mark_age_s_max", "reads_max", "halt_after_s", "missing_s_max",
+    "incomplete_s_max", "orphan_s_max", "group_loss_inr_max", "difference_inr_max", "difference_pct_max",
 })  # fmt: skip
-STRICTER_ABOVE = frozenset(
-    {"buffer_pct", "short_margin_pct", "scenario_pct", "reserve", "within_s", "per_s", "square_off_tail_s", "open"}
-)
+STRICTER_ABOVE = frozenset({
+    "buffer_pct", "short_margin_pct", "scenario_pct", "reserve", "within_s", "per_s", "square_off_tail_s", "open",
+    "pause_s", "clean_reads", "before_end_s", "before_close_s", "warn_days",
+})  # fmt: skip
 STRICTER_GONE = frozenset({"collar_pct_max", "collar_ticks_max"})
 """Of these the wider holds: a smaller one is stricter, and one less of them too."""
 STRICTEST_ABSENT = frozenset({"hedge_premium_inr_max"})
 """What these let through they let through only where they stand."""
-STRICTER_WORD = {"unknown_day": ("allow", "refuse")}
+STRICTER_WORD: Mapping[str, tuple[object, object]] = {
+    "unknown_day": ("allow", "refuse"),
+    "include_exit_cost": (False, True),
+}
 FREE = frozenset({"session", "none"})
 """Words for "no bound of our own": any number or list in their place is stricter."""
 STRICTER_SHORTER = "_allowed"
@@ -145,7 +154,7 @@ def _limit(raw: object, number: int, account: str, author: str) -> Limit:
         scope=scope,
         on_breach=on_breach,
         mode=mode,
-        plan=_one_of(raw.get("plan", "cancel"), PLANS, "plan", where),
+        plan=_one_of(raw.get("plan", check.plan), PLANS, "plan", where),
         set_by=author,
         why=_text(raw, "why", where),
         source=_text(raw, "source", where),
@@ -326,7 +335,7 @@ def written(name: str, limits: tuple[Limit, ...], *, account: str, notes: Mappin
             said["on_breach"] = limit.on_breach
         if limit.mode != "enforce":
             said["mode"] = limit.mode
-        if limit.plan != "cancel":
+        if limit.plan != limit.check.plan:
             said["plan"] = limit.plan
         if limit.acknowledged_until:
             said |= {"acknowledged_by": limit.acknowledged_by, "acknowledged_until": limit.acknowledged_until}

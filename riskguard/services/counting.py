@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
@@ -11,6 +12,8 @@ from riskguard.store.rate_limits import RateLedger
 
 ORDERS, READS = "orders", "reads"
 """Classes of endpoints. The broker does not say which of its limits the lists count against, so they are apart."""
+
+WRITES = frozenset({"modify", "lock", "unlock", "exit_all", "arm_backstop", "disarm_backstop"})
 
 _ledgers: WeakKeyDictionary[RiskGuard, RateLedger] = WeakKeyDictionary()
 
@@ -22,6 +25,21 @@ def ledger_of(guard: RiskGuard) -> RateLedger:
         found = _ledgers[guard] = RateLedger(guard.store, guard.clock)
         guard.on_close(found.close)
     return found
+
+
+class RequestMeter:
+    """Counts each request of an adapter that says itself when one leaves: a read of it may be several."""
+
+    def __init__(self, account: str, ledger: RateLedger) -> None:
+        self.account, self.ledger = account, ledger
+
+    def leaves(self, *, writes: bool) -> None:
+        """Count a request that leaves now; writes nothing."""
+        self.ledger.note(self.account, ORDERS if writes else READS)
+
+    def answered(self) -> None:
+        """Write what was counted; called after a read, never around an order."""
+        self.ledger.flush()
 
 
 class CountedBroker:
@@ -54,6 +72,20 @@ class CountedBroker:
     def trades(self) -> tuple[SeenTrade, ...]:
         self.ledger.note(self.account, READS)
         return self.inner.trades()
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass on what this broker can besides (changes, its switch, an exit at a loss), each call counted as it leaves."""
+        if name.startswith("_") or name == "inner":
+            raise AttributeError(name)
+        found = getattr(self.inner, name)
+        if not callable(found):
+            return found
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.ledger.note(self.account, ORDERS if name in WRITES else READS)
+            return found(*args, **kwargs)
+
+        return counted
 
     def funds(self) -> SeenFunds:
         self.ledger.note(self.account, READS)

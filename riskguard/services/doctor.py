@@ -18,14 +18,17 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from riskguard import data
 from riskguard.core.calendar import Calendar
 from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
+from riskguard.services.alerts.records import alert_findings
+from riskguard.services.calendar import looking
+from riskguard.services.charges_health import charges
 from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import limit_health
 from riskguard.store import halt, loader, market
+from riskguard.store.calendar import calendar as trading_calendar
 from riskguard.store.session import ACCOUNTS, Store
 from riskguard.store.sqlite import has_wal_reset_bug
 from riskguard.store.statements import param, prepare
@@ -37,6 +40,8 @@ from riskguard.store.tables.snapshots import snapshots
 WAIT_S: Final = 2.0
 WARN_DAYS: Final = 60
 """How long before the end of what a table knows somebody is told: a new year's list needs that long to be fetched."""
+TRADED_DAYS: Final = 30
+"""Whose calendar matters: segments somebody had a line in this long ago or later, beside the equity ones."""
 MASTER_AGE_DAYS_MAX: Final = 7
 """Lots, ticks and contracts change with every expiry; a week is one expiry."""
 HEARTBEAT_INTERVALS: Final = 3
@@ -116,12 +121,19 @@ def _user_folder() -> Path | None:
         return None
 
 
+TRADED = prepare(
+    sa.select(day_books.c.exchange_segment).where(day_books.c.session_date >= param("since")).distinct()
+)
+
+
 def calendar(store: Store, now_us: int) -> Iterator[Finding]:
-    """The trading calendar: past its end every day counts as a trading day."""
-    until = Calendar.parse(data.calendar_text()).complete_until
-    yield from _horizon(
-        "calendar", "holidays and sessions are", until, Calendar.session_date(now_us), "upgrade riskguard"
-    )
+    """The trading calendar of what is traded here: your own file, and past its end every day is unknown."""
+    since = Calendar.session_date(now_us - TRADED_DAYS * DAY_US).isoformat()
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        traded = {row[0] for row in session.rows(TRADED, since=since)}
+        store.roll_back(session)
+    merged = trading_calendar()
+    yield from looking.findings(now_us, merged.segments | (traded & merged.listed))
 
 
 # -- instruments ------------------------------------------------------------------------------------------
@@ -318,6 +330,7 @@ __all__ = ["FINDINGS", "Finding", "Severity", "examine"]
 
 FINDINGS: Final[tuple[Look, ...]] = (
     market_tables,
+    charges,
     calendar,
     master_age,
     held_instruments,
@@ -325,6 +338,7 @@ FINDINGS: Final[tuple[Look, ...]] = (
     permissions,
     halt_directories,
     heartbeat,
+    alert_findings,
     *limit_health.FINDINGS,
 )
 """Every look, in the order of a report among findings alike in severity."""

@@ -18,12 +18,12 @@ from riskguard.core.reject import Reject
 from riskguard.core.state import severest
 from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.ports import Clock
-from riskguard.services.kill import latch
+from riskguard.services.kill import backstop, latch
 from riskguard.services.settings import read_settings
 from riskguard.store import controls, halt, journal, loader, permits, runs
+from riskguard.store.calendar import calendar
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
 from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.supply import calendar
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.journal import decisions
 from riskguard.store.tables.runs import pnl_readings
@@ -130,10 +130,29 @@ def _account_status(store: Store, session: Session, row: tuple[Any, ...], now_us
         "permits_in_doubt": sum(1 for each in live if each.state in ("SENT", "UNKNOWN")),
         "limits": len(account.limits.limits),
         "kill_runs": [
-            {"id": run.id, "plan": run.kill_plan, "state": run.state, "step": run.step, "detail": run.detail}
+            {
+                "id": run.id, "plan": run.kill_plan, "state": run.state, "step": run.step, "detail": run.detail,
+                "scope": run.scope, "halts": bool(run.halts), "blocked_by": run.blocked_by, "retry_at_us": run.retry_at_us,
+            }
             for run in runs.open_kill_runs(session, name)
         ],
+        "backstop": _backstop(session, name, account.session_date),
     }  # fmt: skip
+
+
+def _backstop(session: Session, account: str, date: str) -> dict[str, Any] | None:
+    """How the broker's own exit at a loss stands today; None when none was armed or tried."""
+    found = backstop.standing(session, account, date)
+    if found is None:
+        return None
+    loss = None if found.loss_e4 is None else to_text(found.loss_e4)
+    return {
+        "state": found.state,
+        "loss": loss,
+        "products": found.products,
+        "detail": found.detail,
+        "at_us": found.at_us,
+    }
 
 
 def _last_reading(session: Session, account: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from riskguard.home import sqlite_path, state_directories
 from riskguard.locate import folder, rulebook_text
 from riskguard.ports import Clock
 from riskguard.services.limits import rulebooks
-from riskguard.services.settings import DatabaseSettings, Profile, save_settings
+from riskguard.services.settings import DatabaseSettings, Profile, read_settings, save_settings
 from riskguard.store import books, controls, halt, journal, loader
 from riskguard.store import sqlite as lite
 from riskguard.store.session import ACCOUNTS, ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Store
@@ -54,6 +54,7 @@ class Initialised:
 def initialise(
     url: str, *, profile: Profile = "paper", account: str = "leader", role: str = "leader", group: str = "",
     rulebook: str = "default", by: str = "init", clock: Clock | None = None, settings: DatabaseSettings | None = None,
+    client_id: str = "", base_url: str = "",
 ) -> Initialised:  # fmt: skip
     """
     Create the database at *url* with its first account, or add another account to one that stands.
@@ -74,6 +75,7 @@ def initialise(
     text = rulebook_text(rulebook)
     parse(text, account=account)  # malformed rules must not leave half a database behind
     kept = settings or DatabaseSettings(profile=profile, release_hold_s=0 if profile == "paper" else 60)
+    kept = _at_dhan(kept, profile, client_id, base_url)
     clock = clock or SystemClock()
     for directory in state_directories(url):
         halt.prepare(directory)
@@ -83,12 +85,35 @@ def initialise(
     try:
         store = Store(url)
         with contextlib.closing(store), store.session(durable=True, wait_s=WAIT_S) as session:
+            if not created:
+                if base_url:
+                    raise SettingsError("`--base-url` is set when the database is made; later: docs/how-to/dhan.md")
+                kept = read_settings(session)  # what the database is, not what was typed
             written = _add_account(session, account, role, group, text, by, clock.now_us(), kept, created)
+            if client_id:
+                from riskguard.services.dhan import save_client_id
+
+                save_client_id(session, account, client_id, clock.now_us())
     except BaseException:
         if created:
             _discard(path)
         raise
     return Initialised(url, account, created, written, kept.profile)
+
+
+def _at_dhan(settings: DatabaseSettings, profile: str, client_id: str, base_url: str) -> DatabaseSettings:
+    """Return the settings with the base URL in them; raises SettingsError for what is malformed or does not belong."""
+    if client_id:
+        from riskguard.services.dhan import checked_client_id
+
+        checked_client_id(client_id)
+    if not base_url:
+        return settings
+    if profile != "dhan":
+        raise SettingsError(f"`--base-url` belongs to `--profile dhan`, not to `{profile}`")
+    from riskguard.brokers.dhan import checked_url
+
+    return settings.model_copy(update={"dhan_base_url": checked_url(base_url)})
 
 
 def _add_account(

@@ -23,9 +23,9 @@ from riskguard.core.assess import Finding
 from riskguard.core.calendar import Calendar
 from riskguard.errors import SecretError, StoreUnavailableError, TokenInvalidError, TokenMissingError
 from riskguard.redaction import remember
+from riskguard.store.calendar import calendar
 from riskguard.store.session import Session
 from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.supply import calendar
 from riskguard.store.tables.authentication import auth_tokens
 
 if TYPE_CHECKING:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from riskguard.clock import SystemClock
 from riskguard.core.instrument import Instrument
-from riskguard.errors import SettingsError, StoreError
+from riskguard.errors import StoreError
 from riskguard.home import database_url
 from riskguard.ports import Alerts, Broker, Clock, Margins, Marks
 from riskguard.services.counting import CountedBroker, ledger_of
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
+from riskguard.services.sweeps.claims import Lease
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import loader
+from riskguard.store.calendar import calendar
 from riskguard.store.market import market_tables
 from riskguard.store.session import ACCOUNTS, Store
 
@@ -46,6 +48,7 @@ def open_guard(
 
         deadline_ms = process_settings().deadline_ms
     market_tables()  # parsed now: a check would do it under the write lock
+    calendar()
     store = Store(database_url(url), deadline_ms=deadline_ms)
     guard = RiskGuard(store, clock or SystemClock())
     settings, accounts = settings_of(store)
@@ -57,20 +60,41 @@ def open_guard(
             broker = paper_broker(guard, account)
             guard.on_close(broker.close)
             found = attached[account] = broker
+        elif found is None and settings.profile == "dhan":
+            found = attached[account] = broker_of(guard, settings, account)
         return found if isinstance(found, Margins) else None
 
     guard.margins = margins
     if sweep and settings.profile in ("paper", "library"):
         from riskguard.services.sweeps.schedule import in_process
 
+        beside_a_daemon, alerts = Lease(only_yields=True), _alerts_of(guard)
         sweepers = [
-            sweeper_of(guard, settings, account, (brokers or {}).get(account)) for account in accounts
+            sweeper_of(guard, settings, account, (brokers or {}).get(account), alerts, lease=beside_a_daemon)
+            for account in accounts
         ]  # fmt: skip
         for sweeper in sweepers:
             with contextlib.suppress(StoreError):
                 sweeper.sweep()
         guard.on_close(in_process(guard, sweepers))
     return guard
+
+
+def _alerts_of(guard: RiskGuard) -> Alerts | None:
+    """Return alerts that reach the channels, sent from a thread of this process; None where there is no channel."""
+    from riskguard.services.alerts import records
+
+    with guard.store.session(durable=False, wait_s=WAIT_S) as session:
+        wanted = session.row(records.CHANNELS) is not None
+        guard.store.roll_back(session)
+    if not wanted:
+        return None
+    from riskguard.services.alerts.service import AlertService
+
+    service = AlertService(guard.store.url, clock=guard.clock)
+    service.start()
+    guard.on_close(service.stop)
+    return service.alerts
 
 
 def settings_of(store: Store) -> tuple[DatabaseSettings, tuple[str, ...]]:
@@ -88,12 +112,17 @@ def sweeper_of(
     account: str,
     broker: Broker | None = None,
     alerts: Alerts | None = None,
+    **more: Any,
 ) -> Sweeper:
-    """Return the sweeper of one account, with the broker its profile names unless one is given."""
+    """
+    Return the sweeper of one account, with the broker its profile names unless one is given.
+
+    *more* are its `cadence`, `lease` and `budget`: the daemon's.
+    """
     attached = broker if broker is not None else broker_of(guard, settings, account)
     marks = _marks_of(attached)
     interval_us = settings.sweep_interval_s * 1_000_000
-    return Sweeper(guard, account, attached, interval_us=interval_us, alerts=alerts, marks=marks)
+    return Sweeper(guard, account, attached, interval_us=interval_us, alerts=alerts, marks=marks, **more)
 
 
 def _marks_of(attached: object) -> Marks | None:
@@ -110,7 +139,9 @@ def broker_of(guard: RiskGuard, settings: DatabaseSettings, account: str) -> Bro
             guard.quote_listeners.append(broker.set_quote)  # what is pushed moves the paper market
         return CountedBroker(broker, account, ledger_of(guard))
     if settings.profile == "dhan":
-        raise SettingsError("profile `dhan` is not served by this version: use `library` and push positions and fills")
+        from riskguard.services.dhan import dhan_broker
+
+        return dhan_broker(guard, settings, account)  # counts its own requests: one list of orders is four
     return None
 
 

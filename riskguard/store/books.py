@@ -17,6 +17,7 @@ from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables.funds import funds
 from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
 from riskguard.store.tables.portfolio import holdings, positions
+from riskguard.store.tables.reconciliation import unsolicited_orders
 from riskguard.store.tables.runs import day_baselines, day_books, marks
 from riskguard.store.tables.snapshots import snapshots
 from riskguard.store.tables.statements import trades
@@ -36,6 +37,13 @@ OPEN_LINES = prepare(
     sa.select(*(_b[name] for name in LINE_COLUMNS)).where(
         _b.account == param("account"), _b.session_date == param("session_date"),
         _b.start_quantity + _b.filled_quantity != fixed(0),
+    )
+)  # fmt: skip
+LINE = prepare(
+    sa.select(_b.start_quantity + _b.filled_quantity).where(
+        _b.account == param("account"), _b.session_date == param("session_date"),
+        _b.exchange_segment == param("exchange_segment"), _b.security_id == param("security_id"),
+        _b.product == param("product"),
     )
 )  # fmt: skip
 ADD_LINE = insert_into(
@@ -104,7 +112,7 @@ LOOSE_POSITIONS = prepare(
 )  # fmt: skip
 ADD_POSITION = insert_into(
     positions, "snapshot_ts", "account_type", "security_id", "exchange_segment", "product", "net_qty", "close_price",
-    "snapshot_id",
+    "realized_pl", "unrealized_pl", "total_pl", "snapshot_id",
 )  # fmt: skip
 _ho = holdings.c
 SNAPSHOT_HOLDINGS = prepare(
@@ -156,11 +164,32 @@ DAY_TRADES = prepare(
     )
     .order_by(_t.id)
 )
+KNOWN_TRADES = prepare(
+    sa.select(_t.id).where(
+        _t.account_type == param("account"), _t.session_date == param("session_date"), _t.trade_ts >= param("since_s"),
+        _t.booked_at_us.is_not(None),
+    )
+)  # fmt: skip
 _o = orders.c
+_u = unsolicited_orders.c
+DONE_ORDERS = prepare(
+    sa.select(_o.id, _o.order_status, _o.traded_qty, _o.client_order_id).where(
+        _o.account_type == param("account"), _o.created_at >= param("since_s"),
+        sa.func.upper(_o.status).in_([fixed(word) for word in TERMINAL_STATUSES]),
+        sa.or_(
+            _o.client_order_id.is_not(None),
+            sa.exists().where(_u.account == param("account"), _u.order_id == _o.id),
+        ),
+    )
+)  # fmt: skip
+DONE_ORDERS_US = 86_400_000_000
+LEG_TYPES = {"ENTRY": "ENTRY", "TARGET": "TARGET", "STOP_LOSS": "SL"}
+"""Version 3's words for the legs of a super order."""
 SAVE_ORDER = insert_into(
     orders, "id", "account_type", "correlation_id", "status", "order_status", "side", "product", "order_type",
     "validity", "security_id", "exchange_segment", "quantity", "price", "trigger_price", "traded_qty", "remaining_qty",
-    "oms_error_description", "created_at", "updated_at", "client_order_id", "source", ignore=True,
+    "oms_error_description", "created_at", "updated_at", "client_order_id", "source", "exit_group", "leg_type",
+    ignore=True,
 )  # fmt: skip
 UPDATE_ORDER = prepare(
     sa.update(orders)
@@ -184,23 +213,27 @@ WORKING = prepare(
               _o.quantity, _o.traded_qty, _o.remaining_qty, _o.exit_group, _o.price, _o.trigger_price)
     .where(_o.account_type == param("account"), sa.func.upper(_o.status).not_in([fixed(word) for word in TERMINAL_STATUSES]))
 )  # fmt: skip
-# A DAY order of an earlier session rests nowhere any more, whatever its last known status says.
-END_EARLIER_ORDERS = prepare(
-    sa.update(orders)
-    .where(
-        _o.account_type == param("of_account"),
+# A DAY order of an earlier session rests nowhere any more, whatever its last known status says; what rests for days
+# (a forever order) is still in the broker's list.
+EARLIER_ORDERS = prepare(
+    sa.select(_o.id, _o.correlation_id).where(
+        _o.account_type == param("account"),
         sa.func.upper(_o.status).not_in([fixed(word) for word in TERMINAL_STATUSES]),
         _o.created_at < param("midnight_s"),
     )
-    .values(status=fixed("EXPIRED"), updated_at=param("now_s"))
+)
+END_ORDER = prepare(
+    sa.update(orders).where(_o.id == param("of_id")).values(status=fixed("EXPIRED"), updated_at=param("now_s"))
 )
 _m = marks.c
 SAVE_MARK = insert_into(
     marks, "exchange_segment", "security_id", "ltp_e4", "bid_e4", "ask_e4", "at_us", "source", "lower_band_e4",
-    "upper_band_e4", replace=True,
+    "upper_band_e4", "ltp_at_us", "is_indicative", replace=True,
 )  # fmt: skip
 MARK = prepare(
-    sa.select(_m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us, _m.lower_band_e4, _m.upper_band_e4).where(
+    sa.select(
+        _m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us, _m.lower_band_e4, _m.upper_band_e4, _m.ltp_at_us, _m.is_indicative
+    ).where(
         _m.exchange_segment == param("exchange_segment"), _m.security_id == param("security_id")
     )
 )
@@ -247,13 +280,35 @@ def add_fill(session: Session, account: str, date: str, trade: SeenTrade) -> Non
     )  # fmt: skip
 
 
+def trade_key(date: str, trade: SeenTrade) -> str:
+    """Return the row id of a fill: exchanges number their trades apart, and begin anew each day."""
+    return f"{trade.exchange_segment}:{date}:{trade.order_id}:{trade.trade_id}"
+
+
+def known_trades(session: Session, account: str, date: str) -> frozenset[str]:
+    """Return the row ids of the session's booked fills."""
+    since_s = ist_us(dt.date.fromisoformat(date)) // 1_000_000
+    rows = session.rows(KNOWN_TRADES, account=account, session_date=date, since_s=since_s)
+    return frozenset(row[0] for row in rows)
+
+
+def done_orders(session: Session, account: str, now_us: int) -> dict[str, tuple[str | None, int | None, str | None]]:
+    """
+    Return the last day's orders that rest nowhere any more and whose sender is known: (broker's word, filled, our id).
+
+    Of an order nobody asked about the sender is known once it is recorded as that.
+    """
+    since_s = (now_us - DONE_ORDERS_US) // 1_000_000
+    return {row[0]: (row[1], row[2], row[3]) for row in session.rows(DONE_ORDERS, account=account, since_s=since_s)}
+
+
 def save_trade(
     session: Session, account: str, date: str, trade: SeenTrade, client_order_id: str | None, now_us: int
 ) -> bool:
     """Store one fill as booked; False when it is known already, from whichever source."""
     cursor = session.run(
         ADD_TRADE,
-        id=f"{trade.exchange_segment}:{date}:{trade.order_id}:{trade.trade_id}",
+        id=trade_key(date, trade),
         order_id=trade.order_id,
         account_type=account,
         exchange_trade_id=trade.trade_id,
@@ -310,13 +365,25 @@ def begin_snapshot(session: Session, account: str, kind: str, fetched_at_us: int
 def add_positions(
     session: Session, account: str, snapshot_id: int, fetched_us: int, rows: tuple[SeenPosition, ...]
 ) -> None:
-    for row in rows:
-        close = None if row.previous_close_e4 is None else float(to_decimal(row.previous_close_e4))
-        session.run(
-            ADD_POSITION, snapshot_ts=fetched_us // 1_000_000, account_type=account, security_id=row.security_id,
-            exchange_segment=row.exchange_segment, product=row.product, net_qty=row.net, close_price=close,
-            snapshot_id=snapshot_id,
-        )  # fmt: skip
+    session.run_many(
+        ADD_POSITION,
+        (
+            {
+                "snapshot_ts": fetched_us // 1_000_000, "account_type": account, "security_id": row.security_id,
+                "exchange_segment": row.exchange_segment, "product": row.product, "net_qty": row.net,
+                "close_price": _rupees(row.previous_close_e4), "realized_pl": _rupees(row.realised_e4),
+                "unrealized_pl": _rupees(row.unrealised_e4),
+                # Null where the broker says nothing: a column left out would read 0, and that is a claim.
+                "total_pl": None if row.realised_e4 is None or row.unrealised_e4 is None
+                else _rupees(row.realised_e4 + row.unrealised_e4), "snapshot_id": snapshot_id,
+            }
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def _rupees(value_e4: int | None) -> float | None:
+    return None if value_e4 is None else float(to_decimal(value_e4))
 
 
 def complete_snapshot(session: Session, snapshot_id: int) -> None:
@@ -356,6 +423,8 @@ def save_order(
         price=price, trigger_price=trigger,
         traded_qty=seen.filled, remaining_qty=seen.remaining, oms_error_description=seen.detail or None,
         created_at=now_s, updated_at=now_s, client_order_id=client_order_id, source=source,
+        # Target and stop of one order: at most one of them fills. Its entry is another matter.
+        exit_group=(seen.group or None) if seen.leg != "ENTRY" else None, leg_type=LEG_TYPES.get(seen.leg),
     ).rowcount == 1  # fmt: skip
     session.run(
         UPDATE_ORDER, of_id=seen.order_id, to_status=status, word=seen.status, traded=seen.filled,
@@ -379,13 +448,13 @@ def save_mark(session: Session, key: tuple[str, str], quote: Quote, source: str)
     session.run(
         SAVE_MARK, exchange_segment=key[0], security_id=key[1], ltp_e4=quote.ltp_e4, bid_e4=quote.bid_e4,
         ask_e4=quote.ask_e4, at_us=quote.at_us, source=source, lower_band_e4=quote.lower_band_e4,
-        upper_band_e4=quote.upper_band_e4,
+        upper_band_e4=quote.upper_band_e4, ltp_at_us=quote.ltp_at_us, is_indicative=int(quote.is_indicative),
     )  # fmt: skip
 
 
 def mark(session: Session, key: tuple[str, str]) -> Quote | None:
     row = session.row(MARK, exchange_segment=key[0], security_id=key[1])
-    return None if row is None else Quote(*row)
+    return None if row is None else Quote(*row[:7])._replace(is_indicative=bool(row[7]))
 
 
 def baseline(session: Session, account: str, date: str) -> tuple[Any, ...] | None:

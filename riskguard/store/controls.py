@@ -10,11 +10,11 @@ import getpass
 import json
 from contextlib import suppress
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from riskguard.core.checks import CHECKS
+from riskguard.core.checks import CHECKS, by_name
 from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.params import as_decimal
 from riskguard.core.state import INACTIVE_WORDS, Cause, TradingState
@@ -86,7 +86,9 @@ CLOSE_ACTION = prepare(
 )
 RELEASED_KILLS = prepare(sa.select(_a.kill_ids).where(_a.kind == fixed("RELEASE"), _a.kill_ids != fixed("")))
 _s = state_causes.c
-RAISE = insert_into(state_causes, "account", "scope", "state", "code", "detail", "by_whom", "is_soft", "raised_at_us")
+RAISE = insert_into(
+    state_causes, "account", "scope", "state", "code", "detail", "by_whom", "is_soft", "raised_at_us", "limit_id"
+)
 STANDING = prepare(
     sa.select(_s.id, _s.scope, _s.state, _s.code, _s.detail, _s.by_whom, _s.raised_at_us, _s.is_soft)
     .where(_s.account.in_([param("account"), param("global_"), param("group_name")]), _s.cleared_at_us.is_(None))
@@ -103,6 +105,16 @@ CLEAR_SCOPE = prepare(
     .values(cleared_at_us=param("now_us"), action_id=param("by_action"))
 )
 _g = control_changes.c
+OF_LIMITS = prepare(
+    sa.select(_s.id, _s.limit_id, _s.code, _s.scope, _s.is_soft).where(
+        _s.account == param("account"), _s.cleared_at_us.is_(None), _s.limit_id != fixed("")
+    )
+)
+CLEAR_SOFT = prepare(
+    sa.update(state_causes)
+    .where(_s.id == param("of_id"), _s.cleared_at_us.is_(None), _s.is_soft == fixed(1))
+    .values(cleared_at_us=param("now_us"))
+)
 OPEN_CHANGES = prepare(
     sa.select(_g.id, _g.account, _g.what, _g.control_id, _g.control_type, _g.old_values, _g.new_values)
     .where(_g.account.in_([param("account"), param("global_"), param("group_name")]), _g.is_adopted == fixed(0))
@@ -175,9 +187,13 @@ def _limits_of(row: dict[str, Any]) -> list[Limit]:
     parameters = json.loads(row["parameters"]) if row["parameters"] else {}
     common |= {name: _acknowledged(name, parameters.pop(name)) for name in ACKNOWLEDGED if name in parameters}
     made = []
-    for check in CHECKS:
+    named = row["check_name"]
+    checks = [check for check in CHECKS if check.v3_column or check.name == named]
+    if named and by_name(named) not in checks:
+        checks.append(by_name(named))  # one only the sweep asks
+    for check in checks:
         column = row[check.v3_column] if check.v3_column else None
-        own = check.name == row["check_name"]
+        own = check.name == named
         if column is None and not own:
             continue
         given = dict(parameters) if own else dict(_V3_DEFAULTS[check.name])
@@ -273,8 +289,8 @@ def standing_causes(session: Session, account: str, group: str) -> list[Cause]:
     ]
 
 
-def raise_cause(session: Session, account: str, cause: Cause, *, soft: bool = False) -> None:
-    """Add a cause; severity only grows by it. The epoch moves with it."""
+def raise_cause(session: Session, account: str, cause: Cause, *, soft: bool = False, limit_id: str = "") -> None:
+    """Add a cause; severity only grows by it. The epoch moves with it. A soft one of a limit that limit clears."""
     session.run(
         RAISE,
         account=account,
@@ -285,8 +301,35 @@ def raise_cause(session: Session, account: str, cause: Cause, *, soft: bool = Fa
         by_whom=cause.by,
         is_soft=int(soft),
         raised_at_us=cause.since_us,
+        limit_id=limit_id,
     )
     session.run(BUMP_EPOCH, of_account=account)
+
+
+class LimitCause(NamedTuple):
+    """A standing cause a limit raised: its row, and whether the limit may clear it."""
+
+    row: int
+    limit_id: str
+    code: str
+    scope: str
+    is_soft: bool
+
+
+def causes_of_limits(session: Session, account: str) -> list[LimitCause]:
+    """Return the standing causes limits of *account* raised."""
+    return [
+        LimitCause(row, limit_id, code, scope, bool(is_soft))
+        for row, limit_id, code, scope, is_soft in session.rows(OF_LIMITS, account=account)
+    ]
+
+
+def clear_soft(session: Session, account: str, row: int, now_us: int) -> bool:
+    """Clear one soft cause: what raised it is gone. The epoch moves with it."""
+    cleared = session.run(CLEAR_SOFT, of_id=row, now_us=now_us).rowcount == 1
+    if cleared:
+        session.run(BUMP_EPOCH, of_account=account)
+    return cleared
 
 
 def latch(session: Session, account: str, by: str, reason: str, now_us: int) -> None:

@@ -31,7 +31,7 @@ RAW: Final = frozenset(
 RATIOS: Final = frozenset({("positions", "multiplier"), ("copy_mappings", "capital_ratio")})
 """REAL columns that are not money."""
 MAY_BE_EMPTY: Final = frozenset({("kill_steps", "client_order_id")})
-NAMES: Final = {"funds": "FundsRow", "traders_control": "TradersControlRow", "loss_watches": "LossWatchRow"}
+NAMES: Final = {"funds": "FundsRow", "traders_control": "TradersControlRow", "live_watches": "LiveWatchRow"}
 """Models that are not called like one of their rows."""
 
 TYPES: Final = ("AccountName", "Flag", "Money", "Ratio", "Row", "Said", "Secret", "Text", "Whole", "one_of")

@@ -189,8 +189,9 @@ def _read_book(session: Session, loaded: Loaded, now_us: int, whole_day: bool) -
     for lines in account.positions.values():
         for line in lines.values():
             line.refresh()
+    tables = market_tables() if account.positions else None  # asked once: finding the host's directory costs 20 µs
     for key in list(account.positions):
-        know_instrument(session, loaded, key)
+        know_instrument(session, loaded, key, tables)
 
 
 def _read_positions(session: Session, account: Account, now_us: int, whole_day: bool) -> None:
@@ -199,10 +200,11 @@ def _read_positions(session: Session, account: Account, now_us: int, whole_day: 
     account.position_seen_us = None if header is None else header[1]
     wanted = books.LINES if whole_day else books.OPEN_LINES
     for row in session.rows(wanted, account=account.name, session_date=account.session_date):
-        segment, security, product, start, close_e4, filled, buy_e4, sell_e4, last_us, _bought, _sold = row
+        segment, security, product, start, close_e4, filled, buy_e4, sell_e4, last_us, bought, sold = row
         line = account.line((segment, security), product)
         line.start, line.filled, line.previous_close_e4 = start, filled, close_e4
         line.buy_value_e4, line.sell_value_e4, line.last_fill_us = buy_e4, sell_e4, last_us or 0
+        line.bought, line.sold = bought, sold
     seen_s = (now_us - DAY_US) // 1_000_000
     if header is not None:
         snapshot_id, fetched_us = header
@@ -349,7 +351,9 @@ def reach_us(account: Account, check: str) -> int:
     return max(windows)
 
 
-def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> None:
+def know_instrument(
+    session: Session, loaded: Loaded, key: InstrumentKey, tables: MarketTables | None = None
+) -> None:  # fmt: skip
     """Load one instrument on demand; an unknown one is remembered as such under the same key."""
     if key in loaded.known_instruments:
         return
@@ -357,16 +361,18 @@ def know_instrument(session: Session, loaded: Loaded, key: InstrumentKey) -> Non
     row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
     if row is not None and row[_LOT]:
         # A lot of 0 is a row nobody filled in: no order can be sized by it, so the contract stays unknown.
-        loaded.account.instruments[key] = instrument_from(row, loaded.account.session_date)
+        loaded.account.instruments[key] = instrument_from(row, loaded.account.session_date, tables)
 
 
-def instrument_from(row: tuple[object, ...], day: str | None = None) -> Instrument:
+def instrument_from(
+    row: tuple[object, ...], day: str | None = None, tables: MarketTables | None = None
+) -> Instrument:  # fmt: skip
     """
     Build an instrument from its row of `INSTRUMENT_COLUMNS`; with *day* (ISO) also what the dated tables say of it then.
 
     Circuit limits count only on the day they are for. Kept by row: a reload reads the same rows again.
     """
-    return _instrument(row, day, market_tables())
+    return _instrument(row, day, tables or market_tables())
 
 
 @lru_cache(maxsize=8_192)

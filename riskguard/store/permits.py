@@ -91,6 +91,9 @@ FILL = prepare(
         ended_at_us=param("ended_us"),
     )
 )
+SENT_SINCE = prepare(
+    sa.select(fixed(1)).where(_p.account == param("account"), _LIVE, _p.sent_at_us > param("since_us")).limit(fixed(1))
+)
 MESSAGE = insert_into(order_messages, "account", "kind", "client_order_id", "at_us")
 _m = order_messages.c
 MESSAGES = prepare(
@@ -320,6 +323,11 @@ def void_increasing(session: Session, account: str, now_us: int, why: str, strat
             VOID_STRATEGY, of_account=account, of_strategy=strategy, now_us=now_us, why=why[:300]
         ).rowcount
     return session.run(VOID, of_account=account, now_us=now_us, why=why[:300]).rowcount
+
+
+def sent_since(session: Session, account: str, since_us: int) -> bool:
+    """Say whether an order that still counts went out after *since_us*."""
+    return session.row(SENT_SINCE, account=account, since_us=since_us) is not None
 
 
 def messages_since(session: Session, account: str, since_us: int) -> list[int]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from riskguard import data
 from riskguard.core.account import Account, InstrumentKey, TimeLog, Unfunded
 from riskguard.core.book import SETTLE_US
 from riskguard.core.calendar import Calendar
@@ -26,6 +25,7 @@ from riskguard.core.quote import Quote
 from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.store import loader
 from riskguard.store import permits as permit_rows
+from riskguard.store.calendar import calendar
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session
 from riskguard.store.statements import fixed, param, prepare
@@ -228,8 +228,10 @@ def at_check(session: Session, loaded: Loaded, order: Order, now_us: int, quote_
         read_margin(session, account, order, now_us)
     if "cycles" in needs:
         read_loop(session, loaded, order)
-    if "hours" in needs and order.exchange_segment in CASH_SEGMENTS:
-        _read_auction(session, loaded, order, now_us)
+    if "hours" in needs:
+        account.calendar = calendar()  # a holiday may have been declared since the account was loaded
+        if order.exchange_segment in CASH_SEGMENTS:
+            _read_auction(session, loaded, order, now_us)
 
 
 def read_margin(session: Session, account: Account, order: Order, now_us: int) -> None:
@@ -437,13 +439,3 @@ def _in_sight(account: Account) -> list[tuple[Account, InstrumentKey]]:
 
 def _number(row: tuple[Any, ...] | None) -> int:
     return int(row[0]) if row is not None else 0
-
-
-_CALENDAR: list[Calendar] = []
-
-
-def calendar() -> Calendar:
-    """The shipped trading calendar, read once per process."""
-    if not _CALENDAR:
-        _CALENDAR.append(Calendar.parse(data.calendar_text()))
-    return _CALENDAR[0]

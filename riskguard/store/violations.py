@@ -99,7 +99,7 @@ def _row(decision: Decision, reject: Reject, sequence: int | None, action: str) 
 
 def live_breach(
     session: Session, account: str, code: str, limit_id: str, scope: str, measured_e4: int | None, limit_e4: int | None,
-    action: str, detail: str, now_us: int, control_id: int | None,
+    action: str, detail: str, now_us: int, control_id: int | None, unit: str = RUPEES,
 ) -> int:  # fmt: skip
     """Write a violation a sweep found: no order is behind it."""
     kind = {member.value: word for member, word in V3_TYPES.items()}.get(code, code)
@@ -109,17 +109,17 @@ def live_breach(
             **dict.fromkeys(_COLUMNS),
             "account_type": account,
             "violation_type": kind,
-            "limit_value": _real(limit_e4, 10_000),
-            "actual_value": _real(measured_e4, 10_000),
+            "limit_value": _real(limit_e4, 10_000 if unit == RUPEES else 1),
+            "actual_value": _real(measured_e4, 10_000 if unit == RUPEES else 1),
             "action_taken": action,
             "violated_at": now_us // 1_000_000,
             "violated_at_us": now_us,
             "code": code,
             "limit_id": limit_id,
             "scope": scope,
-            "unit": RUPEES,
-            "measured": _text(measured_e4, RUPEES),
-            "limit_text": _text(limit_e4, RUPEES),
+            "unit": unit,
+            "measured": _text(measured_e4, unit),
+            "limit_text": _text(limit_e4, unit),
             "detail": detail[:500],
             "control_id": control_id,
         },

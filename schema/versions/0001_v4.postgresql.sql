@@ -36,6 +36,92 @@ CREATE TABLE adopted_files (
     CONSTRAINT ck_adopted_files_at_us CHECK (at_us >= 100000000000000)
 );
 
+CREATE TABLE alert_channels (
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    argv TEXT DEFAULT '[]' NOT NULL,
+    least TEXT DEFAULT 'info' NOT NULL,
+    timeout_ms BIGINT DEFAULT 10000 NOT NULL,
+    created_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_alert_channels PRIMARY KEY (name),
+    CONSTRAINT ck_alert_channels_name CHECK (trim(name) != ''),
+    CONSTRAINT ck_alert_channels_kind CHECK (kind IN ('command', 'apprise')),
+    CONSTRAINT ck_alert_channels_least CHECK (least IN ('info', 'warning', 'critical')),
+    CONSTRAINT ck_alert_channels_timeout_ms CHECK (timeout_ms >= 100),
+    CONSTRAINT ck_alert_channels_created_at_us CHECK (created_at_us >= 100000000000000)
+);
+
+CREATE TABLE alert_deliveries (
+    id BIGSERIAL NOT NULL,
+    alert_id BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    channel TEXT NOT NULL,
+    message TEXT NOT NULL,
+    state TEXT DEFAULT 'WAITING' NOT NULL,
+    attempts BIGINT DEFAULT 0 NOT NULL,
+    token BIGINT DEFAULT 0 NOT NULL,
+    next_at_us BIGINT NOT NULL,
+    sent_at_us BIGINT,
+    last_error TEXT DEFAULT '' NOT NULL,
+    CONSTRAINT pk_alert_deliveries PRIMARY KEY (id),
+    CONSTRAINT ck_alert_deliveries_part CHECK (part >= 1),
+    CONSTRAINT ck_alert_deliveries_channel CHECK (trim(channel) != ''),
+    CONSTRAINT ck_alert_deliveries_state CHECK (state IN ('WAITING', 'SENDING', 'SENT', 'GIVEN_UP')),
+    CONSTRAINT ck_alert_deliveries_attempts CHECK (attempts >= 0),
+    CONSTRAINT ck_alert_deliveries_token CHECK (token >= 0),
+    CONSTRAINT ck_alert_deliveries_next_at_us CHECK (next_at_us >= 100000000000000),
+    CONSTRAINT ck_alert_deliveries_sent_at_us CHECK (sent_at_us >= 100000000000000),
+    CONSTRAINT uq_alert_deliveries_alert_id_part_channel UNIQUE (alert_id, part, channel)
+);
+
+CREATE INDEX idx_alert_deliveries_channel ON alert_deliveries (channel, id);
+
+CREATE INDEX idx_alert_deliveries_due ON alert_deliveries (channel, next_at_us) WHERE state IN ('WAITING', 'SENDING');
+
+CREATE TABLE alerts (
+    id BIGSERIAL NOT NULL,
+    account TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    at_us BIGINT NOT NULL,
+    dedupe_key TEXT NOT NULL,
+    once TEXT,
+    not_to TEXT DEFAULT '' NOT NULL,
+    is_logged BIGINT DEFAULT 0 NOT NULL,
+    queued_at_us BIGINT,
+    came_again BIGINT DEFAULT 0 NOT NULL,
+    untold BIGINT DEFAULT 0 NOT NULL,
+    earlier BIGINT DEFAULT 0 NOT NULL,
+    parts BIGINT DEFAULT 1 NOT NULL,
+    said_at_us BIGINT NOT NULL,
+    last_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_alerts PRIMARY KEY (id),
+    CONSTRAINT ck_alerts_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_alerts_severity CHECK (severity IN ('info', 'warning', 'critical')),
+    CONSTRAINT ck_alerts_code CHECK (trim(code) != ''),
+    CONSTRAINT ck_alerts_message CHECK (trim(message) != ''),
+    CONSTRAINT ck_alerts_at_us CHECK (at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_dedupe_key CHECK (trim(dedupe_key) != ''),
+    CONSTRAINT ck_alerts_is_logged CHECK (is_logged IN (0, 1)),
+    CONSTRAINT ck_alerts_queued_at_us CHECK (queued_at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_came_again CHECK (came_again >= 0),
+    CONSTRAINT ck_alerts_untold CHECK (untold >= 0),
+    CONSTRAINT ck_alerts_earlier CHECK (earlier >= 0),
+    CONSTRAINT ck_alerts_parts CHECK (parts >= 1),
+    CONSTRAINT ck_alerts_said_at_us CHECK (said_at_us >= 100000000000000),
+    CONSTRAINT ck_alerts_last_at_us CHECK (last_at_us >= 100000000000000),
+    CONSTRAINT uq_alerts_once UNIQUE (once)
+);
+
+CREATE INDEX idx_alerts_at ON alerts (at_us);
+
+CREATE INDEX idx_alerts_key ON alerts (account, dedupe_key, id);
+
+CREATE INDEX idx_alerts_open ON alerts (id) WHERE queued_at_us IS NULL;
+
+CREATE INDEX idx_alerts_untold ON alerts (said_at_us) WHERE untold > 0;
+
 CREATE TABLE audit_log (
     id BIGSERIAL NOT NULL,
     action TEXT NOT NULL,
@@ -85,6 +171,38 @@ CREATE INDEX idx_auth_tokens_expiry ON auth_tokens (expires_at);
 
 CREATE UNIQUE INDEX uq_auth_tokens_active ON auth_tokens (account_type) WHERE is_active = 1;
 
+CREATE TABLE backstops (
+    account TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    state TEXT NOT NULL,
+    loss_e4 BIGINT,
+    products TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    at_us BIGINT NOT NULL,
+    CONSTRAINT pk_backstops PRIMARY KEY (account, session_date),
+    CONSTRAINT ck_backstops_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_backstops_state CHECK (state IN ('ARMED', 'REFUSED', 'UNKNOWN')),
+    CONSTRAINT ck_backstops_at_us CHECK (at_us >= 100000000000000)
+);
+
+CREATE TABLE book_differences (
+    account TEXT NOT NULL,
+    exchange_segment TEXT NOT NULL,
+    security_id TEXT NOT NULL,
+    product TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    ours BIGINT NOT NULL,
+    theirs BIGINT NOT NULL,
+    reads BIGINT DEFAULT 1 NOT NULL,
+    first_at_us BIGINT NOT NULL,
+    last_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_book_differences PRIMARY KEY (account, exchange_segment, security_id, product),
+    CONSTRAINT ck_book_differences_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_book_differences_reads CHECK (reads >= 1),
+    CONSTRAINT ck_book_differences_first_at_us CHECK (first_at_us >= 100000000000000),
+    CONSTRAINT ck_book_differences_last_at_us CHECK (last_at_us >= 100000000000000)
+);
+
 CREATE TABLE bracket_order_legs (
     id BIGSERIAL NOT NULL,
     parent_order_id TEXT NOT NULL,
@@ -107,6 +225,22 @@ CREATE INDEX idx_bo_legs_account ON bracket_order_legs (account_type);
 CREATE INDEX idx_bo_legs_leg ON bracket_order_legs (leg_order_id);
 
 CREATE INDEX idx_bo_legs_type ON bracket_order_legs (leg_type, status);
+
+CREATE TABLE cash_flows (
+    account TEXT NOT NULL,
+    entry_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount_e4 BIGINT NOT NULL,
+    particulars TEXT DEFAULT '' NOT NULL,
+    at_us BIGINT NOT NULL,
+    CONSTRAINT pk_cash_flows PRIMARY KEY (account, entry_id),
+    CONSTRAINT ck_cash_flows_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_cash_flows_kind CHECK (kind IN ('DEPOSIT', 'PAYOUT')),
+    CONSTRAINT ck_cash_flows_at_us CHECK (at_us >= 100000000000000)
+);
+
+CREATE INDEX idx_cash_flows_day ON cash_flows (account, session_date);
 
 CREATE TABLE config (
     key TEXT NOT NULL,
@@ -223,12 +357,39 @@ CREATE TABLE day_books (
     sell_value_e4 BIGINT DEFAULT 0 NOT NULL,
     fills BIGINT DEFAULT 0 NOT NULL,
     last_fill_us BIGINT,
+    base_proven BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_day_books PRIMARY KEY (account, session_date, exchange_segment, security_id, product),
     CONSTRAINT ck_day_books_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_day_books_bought CHECK (bought >= 0),
     CONSTRAINT ck_day_books_sold CHECK (sold >= 0),
     CONSTRAINT ck_day_books_fills CHECK (fills >= 0),
-    CONSTRAINT ck_day_books_last_fill_us CHECK (last_fill_us >= 100000000000000)
+    CONSTRAINT ck_day_books_last_fill_us CHECK (last_fill_us >= 100000000000000),
+    CONSTRAINT ck_day_books_base_proven CHECK (base_proven IN (0, 1))
+);
+
+CREATE TABLE day_charges (
+    account TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    exchange_segment TEXT NOT NULL,
+    fills BIGINT NOT NULL,
+    turnover_e4 BIGINT NOT NULL,
+    total_e4 BIGINT NOT NULL,
+    brokerage_e4 BIGINT NOT NULL,
+    exchange_txn_e4 BIGINT NOT NULL,
+    sebi_e4 BIGINT NOT NULL,
+    ipft_e4 BIGINT NOT NULL,
+    stt_e4 BIGINT NOT NULL,
+    stamp_e4 BIGINT NOT NULL,
+    gst_e4 BIGINT NOT NULL,
+    dp_e4 BIGINT DEFAULT 0 NOT NULL,
+    is_known BIGINT NOT NULL,
+    doubts TEXT DEFAULT '[]' NOT NULL,
+    at_us BIGINT NOT NULL,
+    CONSTRAINT pk_day_charges PRIMARY KEY (account, session_date, exchange_segment),
+    CONSTRAINT ck_day_charges_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_day_charges_fills CHECK (fills >= 0),
+    CONSTRAINT ck_day_charges_is_known CHECK (is_known IN (0, 1)),
+    CONSTRAINT ck_day_charges_at_us CHECK (at_us >= 100000000000000)
 );
 
 CREATE TABLE decisions (
@@ -500,6 +661,15 @@ CREATE TABLE kill_runs (
     deadline_us BIGINT NOT NULL,
     clean_at_us BIGINT,
     ended_at_us BIGINT,
+    halts BIGINT DEFAULT 1 NOT NULL,
+    limit_id TEXT DEFAULT '' NOT NULL,
+    blocked_by TEXT DEFAULT '' NOT NULL,
+    retry_at_us BIGINT,
+    reruns BIGINT DEFAULT 0 NOT NULL,
+    locked BIGINT DEFAULT 0 NOT NULL,
+    watch_until_us BIGINT,
+    held TEXT DEFAULT '{}' NOT NULL,
+    told_at_us BIGINT,
     CONSTRAINT pk_kill_runs PRIMARY KEY (id),
     CONSTRAINT ck_kill_runs_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_kill_runs_scope CHECK (trim(scope) != ''),
@@ -511,10 +681,18 @@ CREATE TABLE kill_runs (
     CONSTRAINT ck_kill_runs_deadline_us CHECK (deadline_us >= 100000000000000),
     CONSTRAINT ck_kill_runs_clean_at_us CHECK (clean_at_us >= 100000000000000),
     CONSTRAINT ck_kill_runs_ended_at_us CHECK (ended_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_halts CHECK (halts IN (0, 1)),
+    CONSTRAINT ck_kill_runs_retry_at_us CHECK (retry_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_reruns CHECK (reruns >= 0),
+    CONSTRAINT ck_kill_runs_locked CHECK (locked IN (0, 1)),
+    CONSTRAINT ck_kill_runs_watch_until_us CHECK (watch_until_us >= 100000000000000),
+    CONSTRAINT ck_kill_runs_told_at_us CHECK (told_at_us >= 100000000000000),
     CONSTRAINT uq_kill_runs_kill_id_account UNIQUE (kill_id, account)
 );
 
 CREATE INDEX idx_kill_runs_open ON kill_runs (account) WHERE state <> 'DONE';
+
+CREATE INDEX idx_kill_runs_watched ON kill_runs (account) WHERE watch_until_us IS NOT NULL;
 
 CREATE TABLE kill_steps (
     id BIGSERIAL NOT NULL,
@@ -527,12 +705,16 @@ CREATE TABLE kill_steps (
     detail TEXT DEFAULT '' NOT NULL,
     at_us BIGINT NOT NULL,
     answered_at_us BIGINT,
+    token BIGINT DEFAULT 0 NOT NULL,
+    contents TEXT DEFAULT '' NOT NULL,
+    read_back TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_kill_steps PRIMARY KEY (id),
     CONSTRAINT ck_kill_steps_step CHECK (trim(step) != ''),
     CONSTRAINT ck_kill_steps_round CHECK (round >= 1),
     CONSTRAINT ck_kill_steps_state CHECK (state IN ('INTENDED', 'SENT', 'DONE', 'FAILED', 'UNKNOWN')),
     CONSTRAINT ck_kill_steps_at_us CHECK (at_us >= 100000000000000),
     CONSTRAINT ck_kill_steps_answered_at_us CHECK (answered_at_us >= 100000000000000),
+    CONSTRAINT ck_kill_steps_token CHECK (token >= 0),
     CONSTRAINT uq_kill_steps_run_id_step_round_target UNIQUE (run_id, step, round, target)
 );
 
@@ -558,6 +740,7 @@ CREATE TABLE ledger_entries (
     balance DOUBLE PRECISION,
     created_at BIGINT NOT NULL,
     digest TEXT,
+    kind TEXT,
     CONSTRAINT pk_ledger_entries PRIMARY KEY (id),
     CONSTRAINT ck_ledger_entries_account_type CHECK (trim(account_type) != '' AND length(account_type) <= 64),
     CONSTRAINT ck_ledger_entries_debit CHECK (abs(debit) < 900000000000000),
@@ -599,20 +782,15 @@ CREATE TABLE limit_sets (
     CONSTRAINT pk_limit_sets PRIMARY KEY (digest)
 );
 
-CREATE TABLE loss_watches (
+CREATE TABLE live_watches (
     account TEXT NOT NULL,
-    session_date TEXT NOT NULL,
     limit_id TEXT NOT NULL,
-    breached_at_us BIGINT,
-    warned_pct BIGINT DEFAULT 0 NOT NULL,
-    reduced BIGINT DEFAULT 0 NOT NULL,
-    tripped BIGINT DEFAULT 0 NOT NULL,
-    CONSTRAINT pk_loss_watches PRIMARY KEY (account, session_date, limit_id),
-    CONSTRAINT ck_loss_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_loss_watches_breached_at_us CHECK (breached_at_us >= 100000000000000),
-    CONSTRAINT ck_loss_watches_warned_pct CHECK (warned_pct >= 0),
-    CONSTRAINT ck_loss_watches_reduced CHECK (reduced IN (0, 1)),
-    CONSTRAINT ck_loss_watches_tripped CHECK (tripped IN (0, 1))
+    period TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '{}' NOT NULL,
+    updated_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_live_watches PRIMARY KEY (account, limit_id, period),
+    CONSTRAINT ck_live_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_live_watches_updated_at_us CHECK (updated_at_us >= 100000000000000)
 );
 
 CREATE TABLE margin_requirements (
@@ -658,8 +836,12 @@ CREATE TABLE marks (
     source TEXT DEFAULT '' NOT NULL,
     lower_band_e4 BIGINT,
     upper_band_e4 BIGINT,
+    ltp_at_us BIGINT,
+    is_indicative BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_marks PRIMARY KEY (exchange_segment, security_id),
-    CONSTRAINT ck_marks_at_us CHECK (at_us >= 100000000000000)
+    CONSTRAINT ck_marks_at_us CHECK (at_us >= 100000000000000),
+    CONSTRAINT ck_marks_ltp_at_us CHECK (ltp_at_us >= 100000000000000),
+    CONSTRAINT ck_marks_is_indicative CHECK (is_indicative IN (0, 1))
 );
 
 CREATE TABLE order_events (
@@ -881,6 +1063,10 @@ CREATE TABLE pnl_readings (
     charges_e4 BIGINT,
     fresh_marks BIGINT NOT NULL,
     detail TEXT DEFAULT '' NOT NULL,
+    realised_e4 BIGINT,
+    unrealised_e4 BIGINT,
+    broker_pnl_e4 BIGINT,
+    equity_pnl_e4 BIGINT,
     CONSTRAINT pk_pnl_readings PRIMARY KEY (id),
     CONSTRAINT ck_pnl_readings_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_pnl_readings_at_us CHECK (at_us >= 100000000000000),
@@ -984,6 +1170,18 @@ CREATE INDEX idx_postback_events_processed ON postback_events (is_processed, rec
 
 CREATE UNIQUE INDEX uq_postback_events_digest ON postback_events (digest) WHERE digest IS NOT NULL;
 
+CREATE TABLE postback_ids (
+    account TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    seen_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_postback_ids PRIMARY KEY (account, message_id),
+    CONSTRAINT ck_postback_ids_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_postback_ids_message_id CHECK (trim(message_id) != ''),
+    CONSTRAINT ck_postback_ids_seen_at_us CHECK (seen_at_us >= 100000000000000)
+);
+
+CREATE INDEX idx_postback_ids_seen ON postback_ids (seen_at_us);
+
 CREATE TABLE quarantine (
     id BIGSERIAL NOT NULL,
     source_table TEXT NOT NULL,
@@ -1082,6 +1280,19 @@ CREATE INDEX idx_risk_violations_account ON risk_violations (account_type, viola
 
 CREATE INDEX idx_risk_violations_type ON risk_violations (violation_type);
 
+CREATE TABLE settlement_prices (
+    exchange_segment TEXT NOT NULL,
+    security_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    price_e4 BIGINT NOT NULL,
+    underlying_e4 BIGINT,
+    source TEXT NOT NULL,
+    imported_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_settlement_prices PRIMARY KEY (exchange_segment, security_id, session_date),
+    CONSTRAINT ck_settlement_prices_source CHECK (trim(source) != ''),
+    CONSTRAINT ck_settlement_prices_imported_at_us CHECK (imported_at_us >= 100000000000000)
+);
+
 CREATE TABLE snapshots (
     id BIGSERIAL NOT NULL,
     account TEXT NOT NULL,
@@ -1113,6 +1324,7 @@ CREATE TABLE state_causes (
     raised_at_us BIGINT NOT NULL,
     cleared_at_us BIGINT,
     action_id BIGINT,
+    limit_id TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_state_causes PRIMARY KEY (id),
     CONSTRAINT ck_state_causes_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_state_causes_state CHECK (state IN ('REDUCE_ONLY', 'HALTED')),
@@ -1135,7 +1347,7 @@ CREATE TABLE sweeps (
     findings TEXT DEFAULT '[]' NOT NULL,
     CONSTRAINT pk_sweeps PRIMARY KEY (account, kind, slot),
     CONSTRAINT ck_sweeps_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_sweeps_kind CHECK (kind IN ('daily_loss', 'orders', 'funds', 'rollover')),
+    CONSTRAINT ck_sweeps_kind CHECK (kind IN ('daily_loss', 'book', 'funds', 'holdings', 'profile', 'ledger', 'rollover', 'end_of_day', 'schedule')),
     CONSTRAINT ck_sweeps_interval_us CHECK (interval_us >= 1),
     CONSTRAINT ck_sweeps_started_at_us CHECK (started_at_us >= 100000000000000),
     CONSTRAINT ck_sweeps_finished_at_us CHECK (finished_at_us >= 100000000000000)
@@ -1268,6 +1480,24 @@ CREATE INDEX idx_trades_unbooked ON trades (account_type, trade_ts) WHERE booked
 
 CREATE UNIQUE INDEX uq_trades_fill ON trades (account_type, exchange_segment, session_date, exchange_trade_id, order_id) WHERE session_date IS NOT NULL AND exchange_trade_id IS NOT NULL;
 
+CREATE TABLE unsolicited_orders (
+    account TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    session_date TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    correlation_id TEXT DEFAULT '' NOT NULL,
+    parent TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    found_at_us BIGINT NOT NULL,
+    CONSTRAINT pk_unsolicited_orders PRIMARY KEY (account, order_id),
+    CONSTRAINT ck_unsolicited_orders_account CHECK (trim(account) != '' AND length(account) <= 64),
+    CONSTRAINT ck_unsolicited_orders_order_id CHECK (trim(order_id) != ''),
+    CONSTRAINT ck_unsolicited_orders_origin CHECK (origin IN ('OTHER', 'CHILD', 'SQUARE_OFF')),
+    CONSTRAINT ck_unsolicited_orders_found_at_us CHECK (found_at_us >= 100000000000000)
+);
+
+CREATE INDEX idx_unsolicited_orders_day ON unsolicited_orders (account, session_date, found_at_us);
+
 CREATE TABLE upkeep_runs (
     id BIGSERIAL NOT NULL,
     kind TEXT NOT NULL,
@@ -1334,6 +1564,7 @@ CREATE TABLE websocket_messages (
     processed_at BIGINT,
     received_at BIGINT NOT NULL,
     digest TEXT,
+    error_message TEXT,
     CONSTRAINT pk_websocket_messages PRIMARY KEY (id),
     CONSTRAINT ck_websocket_messages_account_type CHECK (trim(account_type) != '' AND length(account_type) <= 64),
     CONSTRAINT ck_websocket_messages_is_processed CHECK (is_processed IN (0, 1)),
@@ -1583,14 +1814,32 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('accounts is not truncated
 CREATE TRIGGER adopted_files_truncate_refused BEFORE TRUNCATE ON adopted_files
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('adopted_files is not truncated: use DELETE, which asks');
 
+CREATE TRIGGER alert_channels_truncate_refused BEFORE TRUNCATE ON alert_channels
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('alert_channels is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER alert_deliveries_truncate_refused BEFORE TRUNCATE ON alert_deliveries
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('alert_deliveries is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER alerts_truncate_refused BEFORE TRUNCATE ON alerts
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('alerts is not truncated: use DELETE, which asks');
+
 CREATE TRIGGER audit_log_truncate_refused BEFORE TRUNCATE ON audit_log
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('audit_log is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER auth_tokens_truncate_refused BEFORE TRUNCATE ON auth_tokens
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('auth_tokens is not truncated: use DELETE, which asks');
 
+CREATE TRIGGER backstops_truncate_refused BEFORE TRUNCATE ON backstops
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('backstops is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER book_differences_truncate_refused BEFORE TRUNCATE ON book_differences
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('book_differences is not truncated: use DELETE, which asks');
+
 CREATE TRIGGER bracket_order_legs_truncate_refused BEFORE TRUNCATE ON bracket_order_legs
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('bracket_order_legs is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER cash_flows_truncate_refused BEFORE TRUNCATE ON cash_flows
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('cash_flows is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER config_truncate_refused BEFORE TRUNCATE ON config
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('config is not truncated: use DELETE, which asks');
@@ -1609,6 +1858,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('day_baselines is not trun
 
 CREATE TRIGGER day_books_truncate_refused BEFORE TRUNCATE ON day_books
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('day_books is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER day_charges_truncate_refused BEFORE TRUNCATE ON day_charges
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('day_charges is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER decisions_truncate_refused BEFORE TRUNCATE ON decisions
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('decisions is append-only: it is the evidence');
@@ -1649,8 +1901,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('limit_days is not truncat
 CREATE TRIGGER limit_sets_truncate_refused BEFORE TRUNCATE ON limit_sets
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('limit_sets is append-only: it is the evidence');
 
-CREATE TRIGGER loss_watches_truncate_refused BEFORE TRUNCATE ON loss_watches
-FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('loss_watches is not truncated: use DELETE, which asks');
+CREATE TRIGGER live_watches_truncate_refused BEFORE TRUNCATE ON live_watches
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('live_watches is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER margin_requirements_truncate_refused BEFORE TRUNCATE ON margin_requirements
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('margin_requirements is not truncated: use DELETE, which asks');
@@ -1685,6 +1937,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('postback_configs is not t
 CREATE TRIGGER postback_events_truncate_refused BEFORE TRUNCATE ON postback_events
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('postback_events is not truncated: use DELETE, which asks');
 
+CREATE TRIGGER postback_ids_truncate_refused BEFORE TRUNCATE ON postback_ids
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('postback_ids is not truncated: use DELETE, which asks');
+
 CREATE TRIGGER quarantine_truncate_refused BEFORE TRUNCATE ON quarantine
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('quarantine is not truncated: use DELETE, which asks');
 
@@ -1696,6 +1951,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('refusal_repeats is not tr
 
 CREATE TRIGGER risk_violations_truncate_refused BEFORE TRUNCATE ON risk_violations
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('risk_violations is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER settlement_prices_truncate_refused BEFORE TRUNCATE ON settlement_prices
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('settlement_prices is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER snapshots_truncate_refused BEFORE TRUNCATE ON snapshots
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('snapshots is not truncated: use DELETE, which asks');
@@ -1711,6 +1969,9 @@ FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('traders_control is not tr
 
 CREATE TRIGGER trades_truncate_refused BEFORE TRUNCATE ON trades
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('trades is not truncated: use DELETE, which asks');
+
+CREATE TRIGGER unsolicited_orders_truncate_refused BEFORE TRUNCATE ON unsolicited_orders
+FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('unsolicited_orders is not truncated: use DELETE, which asks');
 
 CREATE TRIGGER upkeep_runs_truncate_refused BEFORE TRUNCATE ON upkeep_runs
 FOR EACH STATEMENT EXECUTE FUNCTION riskguard_refuses('upkeep_runs is not truncated: use DELETE, which asks');
@@ -1731,6 +1992,120 @@ $body$;
 
 CREATE TRIGGER positions_names_product BEFORE INSERT OR UPDATE ON positions
 FOR EACH ROW WHEN (NEW.product IS NULL) EXECUTE FUNCTION riskguard_names_product();
+
+CREATE FUNCTION riskguard_day_baselines_once() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF EXISTS (SELECT FROM public.day_baselines was WHERE was.account = NEW.account AND was.session_date = NEW.session_date) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE FUNCTION riskguard_day_baselines_holds() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF NEW.account IS DISTINCT FROM OLD.account
+        OR NEW.session_date IS DISTINCT FROM OLD.session_date
+        OR NEW.adjustment_e4 > OLD.adjustment_e4
+        OR NEW.source IS DISTINCT FROM OLD.source
+        OR (OLD.opening_equity_e4 IS NOT NULL AND (NEW.opening_equity_e4 <= OLD.opening_equity_e4) IS NOT TRUE) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a day is never re-based: its baseline only goes down, its sums only grow';
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE TRIGGER day_baselines_once BEFORE INSERT ON day_baselines
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_baselines_once();
+
+CREATE TRIGGER day_baselines_holds BEFORE UPDATE ON day_baselines
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_baselines_holds();
+
+CREATE TRIGGER day_baselines_stays BEFORE DELETE ON day_baselines
+FOR EACH ROW EXECUTE FUNCTION riskguard_refuses('a day is not forgotten: its baseline, sums and charges stay');
+
+CREATE FUNCTION riskguard_day_books_once() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF EXISTS (SELECT FROM public.day_books was WHERE was.account = NEW.account AND was.session_date = NEW.session_date AND was.exchange_segment = NEW.exchange_segment AND was.security_id = NEW.security_id AND was.product = NEW.product) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE FUNCTION riskguard_day_books_holds() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF NEW.account IS DISTINCT FROM OLD.account
+        OR NEW.session_date IS DISTINCT FROM OLD.session_date
+        OR NEW.exchange_segment IS DISTINCT FROM OLD.exchange_segment
+        OR NEW.security_id IS DISTINCT FROM OLD.security_id
+        OR NEW.product IS DISTINCT FROM OLD.product
+        OR NEW.fills < OLD.fills - 1 OR (NEW.fills >= OLD.fills AND (NEW.bought < OLD.bought OR NEW.sold < OLD.sold OR NEW.buy_value_e4 < OLD.buy_value_e4 OR NEW.sell_value_e4 < OLD.sell_value_e4)) OR (NEW.fills = OLD.fills - 1 AND NOT (NEW.bought < OLD.bought AND NEW.sold = OLD.sold AND NEW.sell_value_e4 = OLD.sell_value_e4) AND NOT (NEW.sold < OLD.sold AND NEW.bought = OLD.bought AND NEW.buy_value_e4 = OLD.buy_value_e4))
+        OR (EXISTS (SELECT FROM public.day_baselines b WHERE b.account = OLD.account AND b.session_date = OLD.session_date) AND (NEW.start_quantity IS DISTINCT FROM OLD.start_quantity OR (OLD.previous_close_e4 IS NOT NULL AND NEW.previous_close_e4 IS DISTINCT FROM OLD.previous_close_e4))) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a day is never re-based: its baseline only goes down, its sums only grow';
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE TRIGGER day_books_once BEFORE INSERT ON day_books
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_books_once();
+
+CREATE TRIGGER day_books_holds BEFORE UPDATE ON day_books
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_books_holds();
+
+CREATE TRIGGER day_books_stays BEFORE DELETE ON day_books
+FOR EACH ROW EXECUTE FUNCTION riskguard_refuses('a day is not forgotten: its baseline, sums and charges stay');
+
+CREATE FUNCTION riskguard_day_charges_once() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF EXISTS (SELECT FROM public.day_charges was WHERE was.account = NEW.account AND was.session_date = NEW.session_date AND was.exchange_segment = NEW.exchange_segment) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE FUNCTION riskguard_day_charges_holds() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF NEW.account IS DISTINCT FROM OLD.account
+        OR NEW.session_date IS DISTINCT FROM OLD.session_date
+        OR NEW.exchange_segment IS DISTINCT FROM OLD.exchange_segment
+        OR NEW.fills < OLD.fills OR (NEW.fills = OLD.fills AND NEW.turnover_e4 = OLD.turnover_e4 AND NEW.total_e4 < OLD.total_e4) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a day is never re-based: its baseline only goes down, its sums only grow';
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE TRIGGER day_charges_once BEFORE INSERT ON day_charges
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_charges_once();
+
+CREATE TRIGGER day_charges_holds BEFORE UPDATE ON day_charges
+FOR EACH ROW EXECUTE FUNCTION riskguard_day_charges_holds();
+
+CREATE TRIGGER day_charges_stays BEFORE DELETE ON day_charges
+FOR EACH ROW EXECUTE FUNCTION riskguard_refuses('a day is not forgotten: its baseline, sums and charges stay');
+
+CREATE FUNCTION riskguard_trades_stay() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF OLD.booked_at_us IS NOT NULL AND OLD.id NOT LIKE '%:told' AND OLD.session_date >= (
+        SELECT max(b.session_date) FROM public.day_baselines b WHERE b.account = OLD.account_type) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a fill of the running session is in the book: its row stays';
+    END IF;
+    RETURN OLD;
+END
+$body$;
+
+CREATE TRIGGER trades_stay BEFORE DELETE ON trades
+FOR EACH ROW EXECUTE FUNCTION riskguard_trades_stay();
 
 CREATE FUNCTION riskguard_control_holds() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -1876,6 +2251,20 @@ REVOKE ALL ON FUNCTION riskguard_bumps_global() FROM PUBLIC;
 REVOKE ALL ON FUNCTION riskguard_refuses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_names_product() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_baselines_once() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_baselines_holds() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_books_once() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_books_holds() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_charges_once() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_day_charges_holds() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_trades_stay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_control_holds() FROM PUBLIC;
 

@@ -124,7 +124,8 @@ STATUSES = table("""
     sweep                                        2
     sweep --once --account nobody                2
     init                                         2
-    init --profile dhan --db new.db              2
+    init --profile dhan --db new.db              0
+    init --profile dhan --base-url http://example.com --db new.db  2
     init --profile nonsense --db new.db          2
     init --account GLOBAL                        2
     init --rulebook nothing --db new.db          2

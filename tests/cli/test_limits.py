@@ -59,7 +59,7 @@ def test_plan_reads_like_a_diff_and_writes_nothing(shell: Shell, looser: str) ->
         "+ lots (lot_size)", "- lot-size (lot_size) retires", "~ order-quantity (order_quantity) tightens",
         "      quantity_max: 5000 → 4000", "~ order-value (order_value) loosens",
         "      order_value_inr_max: 100000.00 → 150000.00",
-        "Plan: 1 to add, 2 to change (1 loosens), 1 to retire; 18 unchanged",
+        "Plan: 1 to add, 2 to change (1 loosens), 1 to retire; 23 unchanged",
     ):  # fmt: skip
         assert line in lines, line
     assert shell.rows("SELECT * FROM traders_control") == before
@@ -133,7 +133,7 @@ def test_suggest_says_what_it_lacks_and_gives_a_rulebook(shell: Shell, tmp_path:
     path = tmp_path / "suggested.toml"
     path.write_text(shell("limits", "suggest", "--toml").out)
     assert (
-        "Plan: 0 to add, 0 to change (0 loosens), 0 to retire; 21 unchanged" in shell("limits", "plan", str(path)).out
+        "Plan: 0 to add, 0 to change (0 loosens), 0 to retire; 26 unchanged" in shell("limits", "plan", str(path)).out
     )
     document = shell("limits", "suggest", "--json").document
     assert document["rulebook"] == path.read_text()

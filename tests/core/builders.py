@@ -154,6 +154,7 @@ def mandatory(**replaced: Limit | None) -> list[Limit]:
         "unconfirmed_in_flight": limit("unconfirmed_in_flight", answer_s_max=5),
         "repeated_execution": limit("repeated_execution", trip_at_fills=50, trip_at_refusals=50, per_s=60),
         "order_rate": limit("order_rate", windows=[WINDOW]),
+        "reconciliation": limit("reconciliation", reads_max=2, halt_after_s=60),
     }
     made |= replaced
     return [each for each in made.values() if each is not None]

@@ -65,6 +65,7 @@ LIMITS = {
         'check = "repeated_execution"\ntrip_at_fills = 1000000\ntrip_at_refusals = 1000000\nper_s = 60'
     ),
     "order-rate": 'check = "order_rate"\nwindows = [{ messages_max = 100000, reserve = 3, per_s = 1 }]',
+    "reconciliation": 'check = "reconciliation"\nreads_max = 1000\nhalt_after_s = 864000',
 }
 """Every mandatory limit and a few more, so wide that a test meets only the one it sets itself."""
 

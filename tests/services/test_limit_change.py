@@ -19,7 +19,7 @@ from riskguard.errors import ReleaseRefusedError, RulebookError
 from riskguard.services import overview
 from riskguard.services.limits import rulebooks
 from riskguard.store import journal
-from riskguard.store.supply import calendar
+from riskguard.store.calendar import calendar
 from tests.services.desk import ACCOUNT, DAY, SECOND, START, Desk, rulebook
 
 VALUE = 'check = "order_value"\norder_value_inr_max = "{}"'

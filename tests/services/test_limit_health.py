@@ -15,7 +15,7 @@ from riskguard.locate import rulebook_text
 from riskguard.services import doctor
 from riskguard.services.finding import Finding
 from riskguard.services.limits import limit_health
-from riskguard.store.supply import calendar
+from riskguard.store.calendar import calendar
 from tests.services.desk import ACCOUNT, DAY, SECOND, START, Desk, rulebook
 
 VALUE = 'check = "order_value"\norder_value_inr_max = "{}"'

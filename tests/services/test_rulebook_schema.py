@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from riskguard.core.checks import CHECKS
+from riskguard.core.checks import EVERY
 from riskguard.core.rulebook import LIMIT_KEYS, parse
 from riskguard.errors import RulebookError
 from riskguard.locate import folder, rulebook_text
@@ -46,7 +46,7 @@ def test_every_check_is_a_branch_with_its_own_keys() -> None:
     branches = rulebook_schema.schema()["properties"]["limit"]["items"]["allOf"]
     keys = {each["then"]["properties"]["check"]["const"]: set(each["then"]["properties"]) for each in branches}
 
-    assert keys == {check.name: set(LIMIT_KEYS) | set(check.params.model_fields) for check in CHECKS}
+    assert keys == {check.name: set(LIMIT_KEYS) | set(check.params.model_fields) for check in EVERY}
 
 
 KINDS: list[Any] = [True, 1.5, [], {}, "", "  ", "abc", [0], {"x": 1}]
@@ -131,7 +131,7 @@ def test_the_page_is_the_one_the_files_make() -> None:
     page = (folder("rules").parent / "docs" / "rulebooks.md").read_text(encoding="utf-8")
 
     assert page == rulebook_table.page(page)
-    for check in CHECKS:
+    for check in EVERY:
         assert f"| `{check.name}`" in page
     for name in SHIPPED:
         assert f"## `{name}`" in page

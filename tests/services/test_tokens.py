@@ -18,11 +18,11 @@ from riskguard.errors import (
 )
 from riskguard.services import edis, tokens
 from riskguard.services.tokens import TokenSource, doubts, expiry_of, set_token
+from riskguard.store.calendar import calendar
 from riskguard.store.database import Database
 from riskguard.store.rows import EdisTransactionRow
 from riskguard.store.secrets import keys as sources
 from riskguard.store.secrets.envelope import is_sealed
-from riskguard.store.supply import calendar
 from tests.services.desk import SECOND, START, Clock, Desk, copy
 from tests.store.secret_desk import jwt, rows, value, write
 

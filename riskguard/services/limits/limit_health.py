@@ -15,15 +15,16 @@ from typing import Final
 import sqlalchemy as sa
 
 from riskguard.core.calendar import DAY_US, Calendar
+from riskguard.core.checks import ALWAYS, MANDATORY
 from riskguard.core.limits import Limit
 from riskguard.errors import RiskGuardError
 from riskguard.locate import rulebook_text
 from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import rulebooks
-from riskguard.store import loader
+from riskguard.store import controls, loader
+from riskguard.store.calendar import calendar
 from riskguard.store.session import ACCOUNTS, Session, Store
 from riskguard.store.statements import Prepared, fixed, param, prepare
-from riskguard.store.supply import calendar
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.funds import funds, margin_requirements
 from riskguard.store.tables.journal import permits
@@ -97,6 +98,27 @@ def _accounts(store: Store, look: Callable[[Session, str], Iterable[Finding]]) -
 def _newest(session: Session, statement: Prepared, **values: object) -> int:
     row = session.row(statement, **values)
     return 0 if row is None or row[0] is None else int(row[0])
+
+
+# -- what must be there -------------------------------------------------------------------------------------------
+
+
+def missing_limits(store: Store, now_us: int) -> Iterator[Finding]:
+    """Mandatory limits nobody configured: what adds risk is refused until somebody does."""
+
+    def look(session: Session, account: str) -> Iterator[Finding]:
+        group = loader.group_of(session, account) or ""
+        present = {limit.check.name for limit in controls.limits(session, account, group).limits}
+        always = {limit.check.name for limit in ALWAYS}
+        for name in MANDATORY:
+            if name not in present | always:
+                yield Finding(
+                    Severity.WARNING, "limits",
+                    f"`{account}` has no limit of the mandatory check `{name}`: orders that add risk are refused",
+                    "take it from a rulebook of rules/, and `riskguard limits apply`",
+                )  # fmt: skip
+
+    yield from _accounts(store, look)
 
 
 # -- too wide, too narrow -----------------------------------------------------------------------------------------
@@ -256,6 +278,7 @@ def rulebook_files(store: Store, now_us: int) -> Iterator[Finding]:
 
 
 FINDINGS: Final[tuple[Callable[[Store, int], Iterable[Finding]], ...]] = (
+    missing_limits,
     idle_limits,
     firing_limits,
     unfed_limits,

@@ -13,9 +13,10 @@ import copy
 import json
 from typing import Any, Final
 
-from riskguard.core.checks import CHECKS
+from riskguard.core.checks import EVERY
 from riskguard.core.limits import MODES, ON_BREACH, PLANS, Check
 from riskguard.core.rulebook import ID_CHARS_MAX, LIMIT_KEYS
+from riskguard.core.scope import KINDS
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 WORDS: Final = r"\S"
@@ -39,8 +40,8 @@ def schema() -> dict[str, Any]:
                 "items": {
                     "type": "object",
                     "required": ["check"],
-                    "properties": {"check": {"enum": [check.name for check in CHECKS]}},
-                    "allOf": [_branch(check) for check in CHECKS],
+                    "properties": {"check": {"enum": [check.name for check in EVERY]}},
+                    "allOf": [_branch(check) for check in EVERY],
                 },
             },
         },
@@ -55,7 +56,7 @@ def _branch(check: Check) -> dict[str, Any]:
         "check": {"const": check.name},
         "scope": {
             "type": "string",
-            "pattern": "^(ACCOUNT|GLOBAL|(GROUP|ACCOUNT|SEGMENT|STRATEGY|UNDERLYING|INSTRUMENT):.+)$",
+            "pattern": _scopes(check),
             "description": "ACCOUNT (the default) is the account the rulebook is applied to",
         },
         "on_breach": {"enum": _breaches(check), "default": check.on_breach},
@@ -64,7 +65,11 @@ def _branch(check: Check) -> dict[str, Any]:
             "default": "enforce",
             "description": f"enforce{watches}",
         },
-        "plan": {"enum": list(PLANS), "default": "cancel", "description": "what a kill by this limit does"},
+        "plan": {
+            "enum": list(PLANS),
+            "default": check.plan,
+            "description": "what a kill by this limit does, or a breach that halts nobody",
+        },
         "acknowledged_by": {"type": "string", "pattern": WORDS, "description": "who answers for only watching"},
         "acknowledged_until": {
             "type": "string",
@@ -77,7 +82,7 @@ def _branch(check: Check) -> dict[str, Any]:
     assert tuple(sorted(common)) == tuple(sorted(LIMIT_KEYS))
     whole: dict[str, Any] = {
         "properties": {**common, **own.get("properties", {})},
-        "required": ["id", "check", "why", "source", *own.get("required", [])],
+        "required": ["id", "check", "why", "source", *_scoped(check), *own.get("required", [])],
         "additionalProperties": False,
         "dependentRequired": {"acknowledged_by": ["acknowledged_until"], "acknowledged_until": ["acknowledged_by"]},
     }
@@ -90,6 +95,20 @@ def _branch(check: Check) -> dict[str, Any]:
         }
         whole["then"] = {"required": ["acknowledged_by", "acknowledged_until"]}
     return {"if": {"properties": {"check": {"const": check.name}}, "required": ["check"]}, "then": whole}
+
+
+def _scopes(check: Check) -> str:
+    kinds = check.scopes or KINDS
+    plain = [word for word in ("ACCOUNT", "GLOBAL") if word in kinds]
+    named = "|".join(
+        kind for kind in ("GROUP", "ACCOUNT", "SEGMENT", "STRATEGY", "UNDERLYING", "INSTRUMENT") if kind in kinds
+    )
+    return f"^({'|'.join([*plain, f'({named}):.+'])})$"
+
+
+def _scoped(check: Check) -> list[str]:
+    """A check that cannot be over the account the rulebook is applied to must be given its scope."""
+    return ["scope"] if check.scopes and "ACCOUNT" not in check.scopes else []
 
 
 def _breaches(check: Check) -> list[str]:

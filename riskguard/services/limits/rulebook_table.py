@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from riskguard.core.checks import CHECKS
+from riskguard.core.checks import EVERY
 from riskguard.core.limits import Limit
 from riskguard.core.money import rupees, to_e4
 from riskguard.core.rulebook import HERE, parse
@@ -21,7 +21,7 @@ END: Final = "<!-- end -->"
 DEMO: Final = "demo-index-futures"
 ORDER: Final = ("default", "intraday-equity", "intraday-options", "copy-trading", "sebi-algo", DEMO)
 UNITS: Final = (
-    ("_inr_max", "₹"), ("_pct_max", " %"), ("_s_max", " s"), ("_lots_max", " lots"), ("leverage_max", " times"),
+    ("_inr_max", "₹"), ("_inr", "₹"), ("_pct_max", " %"), ("_s_max", " s"), ("_lots_max", " lots"), ("leverage_max", " times"),
     ("_max", ""), ("_pct", " %"), ("_per_s", " a second"), ("_s", " s"),
 )  # fmt: skip
 """Endings of parameters by their unit, the longer before the shorter."""
@@ -40,7 +40,7 @@ def table() -> str:
         "| check | " + " | ".join(f"`{name}`" for name in books) + " |",
         "|---|" + "---|" * len(books),
     ]
-    for check in CHECKS:
+    for check in EVERY:
         cells = [
             "<br>".join(_cell(limit) for limit in limits if limit.check is check) or "–" for limits in books.values()
         ]
@@ -50,12 +50,15 @@ def table() -> str:
 
 def _cell(limit: Limit) -> str:
     given: dict[str, Any] = limit.params.model_dump(mode="json", exclude_none=True)
-    said = ", ".join(_value(name, value, given) for name, value in given.items() if name not in ("unit", "per")) or "on"
+    shown = {name: value for name, value in given.items() if name not in ("unit", "per") and value is not False}
+    said = ", ".join(_value(name, value, given) for name, value in shown.items()) or "on"
     if "per" in given and given["per"] != "instrument":
         said += f" per {given['per']}"
     if limit.scope.kind != "ACCOUNT":
         said += f" in {limit.scope}"
     mode = "shadow" if limit.mode == "shadow" else limit.on_breach
+    if limit.check.plan == limit.plan == "flatten" and limit.on_breach not in ("warn", "kill"):
+        mode += " and flatten"
     return f"{said}; {mode}"
 
 

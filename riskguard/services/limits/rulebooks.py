@@ -24,9 +24,9 @@ from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.rulebook import Change, Rulebook, changes
 from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.store import controls, journal, loader
+from riskguard.store.calendar import calendar
 from riskguard.store.session import ACCOUNTS, Session, Store
 from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.supply import calendar
 from riskguard.store.tables.control import control_actions
 from riskguard.store.tables.journal import decisions
 from riskguard.store.tables.runs import day_books

@@ -32,6 +32,7 @@ from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import TradingState
 from riskguard.errors import InputError, SettingsError, UnknownAccountError
 from riskguard.services.kill import latch
+from riskguard.services.kill.followers import copies_go_on
 from riskguard.services.orders.restating import restate
 from riskguard.store import copies, journal, loader, supply
 from riskguard.store.loader import Loaded
@@ -176,7 +177,7 @@ def check_copies(guard: RiskGuard, asked: Order | LeaderFill, *, mode: Mode = "a
         now_us = guard.clock.now_us()
         move = _move(guard, session, asked, now_us)
         rules = read_rules(session, move.order.account)
-        leader_stopped = _is_stopped(guard, session, move.order.account, now_us)
+        leader_stopped = _is_stopped(guard, session, move.order.account, now_us) and not copies_go_on(session)
         planned, skipped = _planned(guard, session, move, rules, leader_stopped, now_us)
         guard.store.roll_back(session)
     if isinstance(asked, LeaderFill):

@@ -14,7 +14,8 @@ from riskguard.core.state import Cause, TradingState
 from riskguard.errors import UnknownAccountError
 from riskguard.services.kill import latch
 from riskguard.services.limits import rulebooks
-from riskguard.store import books, loader, permits, supply, violations
+from riskguard.services.sweeps.reconciler import book_loose
+from riskguard.store import loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session, Store
 
@@ -61,7 +62,7 @@ class Kept:
         writes = permits.expire(session, name, now_us) > 0
         writes |= latch.adopt_sql(session, name, group, now_us)
         writes |= rulebooks.take_effect(session, name, now_us)
-        writes |= self._book_loose_trades(session, name, now_us)
+        writes |= book_loose(session, name, now_us) > 0
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us)
         supply.at_load(session, loaded, now_us)
@@ -80,16 +81,3 @@ class Kept:
         loaded.writes = writes
         loaded.key = loader.cache_key(session, name, group, self.store.opened, now_us)
         return loaded
-
-    def _book_loose_trades(self, session: Session, name: str, now_us: int) -> bool:
-        """Fills another program stored count in the book from this transaction on."""
-        date = loader.session_date(now_us)
-        found = books.unbooked(session, name, loader.midnight_us(now_us))
-        for row_id, trade in found:
-            permit = permits.by_broker_order(session, name, trade.order_id, "")
-            if permit is not None:
-                permits.fill(session, permit, trade.quantity, now_us, trade.order_id)
-            books.add_fill(session, name, date, trade)
-            client_id = permit.client_order_id if permit is not None else None
-            session.run(books.BOOKED, of_id=row_id, now_us=now_us, to_date=date, to_client_id=client_id)
-        return bool(found)

@@ -24,7 +24,7 @@ from riskguard.services.replay.market import (
 )
 from riskguard.services.replay.outcome import Moment
 from riskguard.services.replay.strategies import STRATEGIES, held
-from riskguard.services.sweeps.measuring import charges_of
+from riskguard.services.sweeps.charging import charges_of
 
 
 class Unchecked:
@@ -95,5 +95,5 @@ def _book(broker: PaperBroker, day: Day, now_us: int) -> Account:
 def _worth(
     broker: PaperBroker, account: Account, quotes: dict[tuple[str, str], Quote], now_us: int, day: Day
 ) -> int | None:
-    charges_e4 = charges_of(account, list(broker.trades()), day.date.isoformat())
+    charges_e4 = charges_of(broker.trades(), account.instruments, day.date.isoformat()).total_e4
     return day_pnl(account.positions, account.instruments, quotes, charges_e4, now_us).total_e4

@@ -21,8 +21,8 @@ from riskguard.ports import Alerts, Clock
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.upkeep import archive, backup, record, vacuum
 from riskguard.services.upkeep.lock import BusyError, StoppedError, alone
+from riskguard.store.calendar import calendar
 from riskguard.store.session import GLOBAL, Store
-from riskguard.store.supply import calendar
 
 log = logging.getLogger("riskguard")
 

@@ -26,9 +26,9 @@ from riskguard.services.upkeep import files, record
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.store import permits
 from riskguard.store import sqlite as lite
+from riskguard.store.calendar import calendar
 from riskguard.store.session import ACCOUNTS, GLOBAL, Store
 from riskguard.store.statements import fixed, prepare
-from riskguard.store.supply import calendar
 from riskguard.store.tables.journal import account_heads
 
 INCREMENTAL = 2

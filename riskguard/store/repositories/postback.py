@@ -61,6 +61,14 @@ class PostbackRepository(Repository):
             changed = {"webhook_secret": sealed, "updated_at": self._now_s()}
             connection.execute(sa.update(postback_configs).where(_c.id == number).values(**changed))
 
+    def retire_configs(self, account: str, *, keep: int) -> int:
+        """Take all but the newest *keep* registrations of *account* out of force; returns how many that were."""
+        mine = sa.and_(_c.account_type == account, _c.is_active == 1)
+        with self._writing() as connection:
+            newest = connection.execute(sa.select(_c.id).where(mine).order_by(_c.id.desc()).limit(keep)).scalars().all()
+            older = sa.and_(mine, _c.id.not_in(newest))
+            return self._update(PostbackConfigRow, older, is_active=False, updated_at=self._now_s())
+
     def get_configs(self, account: str, *, only_active: bool = True) -> list[PostbackConfigRow]:
         """Return the account's registrations, oldest first; their secrets stay sealed."""
         statement = sa.select(postback_configs).where(_c.account_type == account).order_by(_c.id)

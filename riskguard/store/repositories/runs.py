@@ -5,32 +5,32 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from riskguard.store.repositories.base import Repository
+from riskguard.store.rows.live import LiveWatchRow
 from riskguard.store.rows.runs import (
     DayBaselineRow,
     DayBookRow,
     KillRunRow,
     KillStepRow,
     LeaseRow,
-    LossWatchRow,
     MarkRow,
     PnlReadingRow,
     StateCauseRow,
     SweepRow,
 )
+from riskguard.store.tables.live import live_watches
 from riskguard.store.tables.runs import (
     day_baselines,
     day_books,
     kill_runs,
     kill_steps,
     leases,
-    loss_watches,
     marks,
     pnl_readings,
     state_causes,
     sweeps,
 )
 
-_base, _book, _read, _watch = day_baselines.c, day_books.c, pnl_readings.c, loss_watches.c
+_base, _book, _read, _watch = day_baselines.c, day_books.c, pnl_readings.c, live_watches.c
 
 
 class RunRepository(Repository):
@@ -57,10 +57,10 @@ class RunRepository(Repository):
         statement = sa.select(pnl_readings).where(_read.account == account, _read.session_date == session_date)
         return self._rows(PnlReadingRow, statement.order_by(_read.at_us.desc(), _read.id.desc()), limit)
 
-    def get_loss_watches(self, account: str, session_date: str) -> list[LossWatchRow]:
-        """Return what each loss limit has said on that day."""
-        mine = sa.and_(_watch.account == account, _watch.session_date == session_date)
-        return self._rows(LossWatchRow, sa.select(loss_watches).where(mine).order_by(_watch.limit_id))
+    def get_live_watches(self, account: str) -> list[LiveWatchRow]:
+        """Return what each live limit remembers, the newest period of each limit last."""
+        statement = sa.select(live_watches).where(_watch.account == account)
+        return self._rows(LiveWatchRow, statement.order_by(_watch.limit_id, _watch.period))
 
     def get_state_causes(self, account: str, *, standing_only: bool = True) -> list[StateCauseRow]:
         """Return why a scope is not ACTIVE, apart from the kill latch itself, oldest first."""

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from riskguard.store.rows.alerts import AlertChannelRow, AlertDeliveryRow, AlertRow
     from riskguard.store.rows.audit import AuditLogRow, ErrorLogRow
     from riskguard.store.rows.authentication import AuthTokenRow, ConfigRow, RateLimitTrackingRow
     from riskguard.store.rows.control import ControlActionRow, ControlChangeRow, RiskViolationRow, TradersControlRow
@@ -28,24 +29,27 @@ if TYPE_CHECKING:
         PermitRow,
         RefusalRepeatRow,
     )
+    from riskguard.store.rows.live import LiveWatchRow
     from riskguard.store.rows.live_updates import WebsocketConnectionRow, WebsocketMessageRow
     from riskguard.store.rows.orders import OrderEventRow, OrderModificationRow, OrderRow
     from riskguard.store.rows.portfolio import HoldingRow, PositionRow
-    from riskguard.store.rows.postback import PostbackConfigRow, PostbackEventRow
+    from riskguard.store.rows.postback import PostbackConfigRow, PostbackEventRow, PostbackIdRow
     from riskguard.store.rows.quarantine import QuarantineRow
+    from riskguard.store.rows.reconciliation import BookDifferenceRow, UnsolicitedOrderRow
     from riskguard.store.rows.runs import (
+        BackstopRow,
         DayBaselineRow,
         DayBookRow,
         KillRunRow,
         KillStepRow,
         LeaseRow,
         LimitDayRow,
-        LossWatchRow,
         MarkRow,
         PnlReadingRow,
         StateCauseRow,
         SweepRow,
     )
+    from riskguard.store.rows.settlement import CashFlowRow, DayChargeRow, SettlementPriceRow
     from riskguard.store.rows.snapshots import SnapshotRow
     from riskguard.store.rows.statements import LedgerEntryRow, TradeRow
     from riskguard.store.rows.super_orders import BracketOrderLegRow
@@ -55,15 +59,22 @@ _HOME_OF = {
     "AccountHeadRow": "journal",
     "AccountRow": "journal",
     "AdoptedFileRow": "journal",
+    "AlertChannelRow": "alerts",
+    "AlertDeliveryRow": "alerts",
+    "AlertRow": "alerts",
     "AuditLogRow": "audit",
     "AuthTokenRow": "authentication",
+    "BackstopRow": "runs",
+    "BookDifferenceRow": "reconciliation",
     "BracketOrderLegRow": "super_orders",
+    "CashFlowRow": "settlement",
     "ConfigRow": "authentication",
     "ControlActionRow": "control",
     "ControlChangeRow": "control",
     "CopyMappingRow": "copy_trading",
     "DayBaselineRow": "runs",
     "DayBookRow": "runs",
+    "DayChargeRow": "settlement",
     "DecisionRow": "journal",
     "EdisTransactionRow": "edis",
     "ErrorLogRow": "audit",
@@ -77,7 +88,7 @@ _HOME_OF = {
     "LedgerEntryRow": "statements",
     "LimitDayRow": "runs",
     "LimitSetRow": "journal",
-    "LossWatchRow": "runs",
+    "LiveWatchRow": "live",
     "MarginRequirementRow": "funds",
     "MarkRow": "runs",
     "OrderEventRow": "orders",
@@ -89,15 +100,18 @@ _HOME_OF = {
     "PositionRow": "portfolio",
     "PostbackConfigRow": "postback",
     "PostbackEventRow": "postback",
+    "PostbackIdRow": "postback",
     "QuarantineRow": "quarantine",
     "RateLimitTrackingRow": "authentication",
     "RefusalRepeatRow": "journal",
     "RiskViolationRow": "control",
+    "SettlementPriceRow": "settlement",
     "SnapshotRow": "snapshots",
     "StateCauseRow": "runs",
     "SweepRow": "runs",
     "TradeRow": "statements",
     "TradersControlRow": "control",
+    "UnsolicitedOrderRow": "reconciliation",
     "UpkeepRunRow": "upkeep",
     "WebsocketConnectionRow": "live_updates",
     "WebsocketMessageRow": "live_updates",
@@ -107,15 +121,22 @@ __all__ = [
     "AccountHeadRow",
     "AccountRow",
     "AdoptedFileRow",
+    "AlertChannelRow",
+    "AlertDeliveryRow",
+    "AlertRow",
     "AuditLogRow",
     "AuthTokenRow",
+    "BackstopRow",
+    "BookDifferenceRow",
     "BracketOrderLegRow",
+    "CashFlowRow",
     "ConfigRow",
     "ControlActionRow",
     "ControlChangeRow",
     "CopyMappingRow",
     "DayBaselineRow",
     "DayBookRow",
+    "DayChargeRow",
     "DecisionRow",
     "EdisTransactionRow",
     "ErrorLogRow",
@@ -129,7 +150,7 @@ __all__ = [
     "LedgerEntryRow",
     "LimitDayRow",
     "LimitSetRow",
-    "LossWatchRow",
+    "LiveWatchRow",
     "MarginRequirementRow",
     "MarkRow",
     "OrderEventRow",
@@ -141,15 +162,18 @@ __all__ = [
     "PositionRow",
     "PostbackConfigRow",
     "PostbackEventRow",
+    "PostbackIdRow",
     "QuarantineRow",
     "RateLimitTrackingRow",
     "RefusalRepeatRow",
     "RiskViolationRow",
+    "SettlementPriceRow",
     "SnapshotRow",
     "StateCauseRow",
     "SweepRow",
     "TradeRow",
     "TradersControlRow",
+    "UnsolicitedOrderRow",
     "UpkeepRunRow",
     "WebsocketConnectionRow",
     "WebsocketMessageRow",

@@ -55,3 +55,6 @@ class WebsocketMessageRow(Row):
     digest: Text | None = Field(
         default=None, description="SHA-256 of account and payload; a message sent again is one row"
     )
+    error_message: Text | None = Field(
+        default=None, description="why nothing was made of it, or what it waits for; null: nothing"
+    )

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from riskguard.store.rows.base import AccountName, Flag, Row, Secret, Text, Whole
+from riskguard.store.rows.base import AccountName, Flag, Row, Said, Secret, Text, Whole
 
 
 class PostbackConfigRow(Row):
@@ -51,4 +51,16 @@ class PostbackEventRow(Row):
     received_at: Whole = Field(lt=100000000000, description="when it reached us")
     digest: Text | None = Field(
         default=None, description="SHA-256 of account and payload; a message posted again is one row"
+    )
+
+
+class PostbackIdRow(Row):
+    """Numbers of signed webhook messages of the last minutes: each counts once."""
+
+    TABLE: ClassVar[str] = "postback_ids"
+
+    account: AccountName = Field(description="account name; GLOBAL where the row is for all")
+    message_id: Said = Field(description="the sender's own number of a signed message")
+    seen_at_us: Whole = Field(
+        ge=100000000000000, description="when it was first seen; forgotten after twice the window of time stamps"
     )

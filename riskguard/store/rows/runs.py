@@ -53,6 +53,9 @@ class DayBookRow(Row):
     sell_value_e4: Whole = Field(default=0, description="received for what was sold today")
     fills: Whole = Field(default=0, ge=0, description="counted so far")
     last_fill_us: Whole | None = Field(default=None, ge=100000000000000, description="time of the newest")
+    base_proven: Flag = Field(
+        default=False, description="1: the broker counts it from the same close; a carried line only"
+    )
 
 
 class MarkRow(Row):
@@ -75,6 +78,10 @@ class MarkRow(Row):
     upper_band_e4: Whole | None = Field(
         default=None, description="the exchange takes no price above it today; null: not known"
     )
+    ltp_at_us: Whole | None = Field(
+        default=None, ge=100000000000000, description="when the last trade was; null: the feed does not say"
+    )
+    is_indicative: Flag = Field(default=False, description="1: a call auction's price, nobody traded at it")
 
 
 class PnlReadingRow(Row):
@@ -90,22 +97,16 @@ class PnlReadingRow(Row):
     charges_e4: Whole | None = Field(default=None, description="of which charges; null: unknown")
     fresh_marks: Flag = Field(description="1: every open line had a fresh mark")
     detail: Text = Field(default="", description="why it is unknown, or what was widened")
-
-
-class LossWatchRow(Row):
-    """What a loss limit has already said today; survives restart."""
-
-    TABLE: ClassVar[str] = "loss_watches"
-
-    account: AccountName = Field(description="account name; GLOBAL where the row is for all")
-    session_date: Said = Field(description="trading day in India, year-month-day")
-    limit_id: Said = Field(description="id of the limit in its rulebook")
-    breached_at_us: Whole | None = Field(
-        default=None, ge=100000000000000, description="first fresh reading at the limit; null: none standing"
+    realised_e4: Whole | None = Field(
+        default=None, description="made on closed quantity, before charges; null: unknown"
     )
-    warned_pct: Whole = Field(default=0, ge=0, description="highest tier warned about")
-    reduced: Flag = Field(default=False, description="1: REDUCE_ONLY was raised")
-    tripped: Flag = Field(default=False, description="1: the kill was made")
+    unrealised_e4: Whole | None = Field(default=None, description="on what is open, at the mark; null: unknown")
+    broker_pnl_e4: Whole | None = Field(
+        default=None, description="the broker's own figure, less our charges; null: unknown or not proven"
+    )
+    equity_pnl_e4: Whole | None = Field(
+        default=None, description="change of equity since the start, without cash flows; null: unknown"
+    )
 
 
 class LimitDayRow(Row):
@@ -143,6 +144,7 @@ class StateCauseRow(Row):
         default=None, ge=100000000000000, description="when it was cleared; null: it stands"
     )
     action_id: Whole | None = Field(default=None, description="control_actions.id that cleared it")
+    limit_id: Text = Field(default="", description="the limit whose breach it is; empty: none")
 
 
 class SweepRow(Row):
@@ -151,9 +153,10 @@ class SweepRow(Row):
     TABLE: ClassVar[str] = "sweeps"
 
     account: AccountName = Field(description="account name; GLOBAL where the row is for all")
-    kind: Annotated[Text, one_of("daily_loss", "orders", "funds", "rollover")] = Field(
-        description="daily_loss, orders, funds, rollover"
-    )
+    kind: Annotated[
+        Text,
+        one_of("daily_loss", "book", "funds", "holdings", "profile", "ledger", "rollover", "end_of_day", "schedule"),
+    ] = Field(description="daily_loss, book, funds, holdings, profile, ledger, rollover, end_of_day, schedule")
     slot: Whole = Field(description="number of the interval since 1970")
     interval_us: Whole = Field(ge=1, description="length of a slot")
     started_at_us: Whole = Field(ge=100000000000000, description="when it began")
@@ -181,12 +184,16 @@ class KillRunRow(Row):
     id: Whole | None = Field(default=None, description="given by the database; None in a row not written yet")
     kill_id: Said = Field(description="id of the kill, on its flag file too")
     account: AccountName = Field(description="account name; GLOBAL where the row is for all")
-    scope: Said = Field(description="GLOBAL or ACCOUNT:name, as the kill was given")
+    scope: Said = Field(
+        description=(
+            "GLOBAL or ACCOUNT:name, as the kill was given; of a task also INSTRUMENT:segment:id, PRODUCT:name"
+        )
+    )
     kill_plan: Annotated[Text, one_of("halt", "cancel", "flatten", "broker")] = Field(
         description="what follows a kill: halt, cancel, flatten, broker"
     )
     state: Annotated[Text, one_of("OPEN", "DONE", "BLOCKED")] = Field(description="OPEN, DONE, BLOCKED")
-    step: Text = Field(default="CANCEL", description="CANCEL, FLATTEN, VERIFY, WATCH")
+    step: Text = Field(default="CANCEL", description="CANCEL, FLATTEN, VERIFY, LOCK, WATCH")
     cause: Text = Field(default="MANUAL", description="MANUAL, SQL, a limit's code, UPGRADE, …")
     by_whom: Text = Field(default="", description="the person, or the part of riskguard, that did it")
     reason: Text = Field(default="", description="why, in the words of whoever did it")
@@ -202,6 +209,21 @@ class KillRunRow(Row):
         description="first of the reads in a row that found nothing left to do in this step",
     )
     ended_at_us: Whole | None = Field(default=None, ge=100000000000000, description="when it was over; null: not yet")
+    halts: Flag = Field(default=True, description="0: a task that follows a breach; it halts nobody")
+    limit_id: Text = Field(default="", description="the limit that asked for a task; empty: none")
+    blocked_by: Text = Field(default="", description="why it is BLOCKED, in one word; empty: it is not")
+    retry_at_us: Whole | None = Field(
+        default=None, ge=100000000000000, description="when it is tried again at the latest; null: at each look"
+    )
+    reruns: Whole = Field(default=0, ge=0, description="how often something got past the finished kill")
+    locked: Flag = Field(default=False, description="1: the broker's own switch read back as on")
+    watch_until_us: Whole | None = Field(
+        default=None, ge=100000000000000, description="until when the finished kill is watched; null: it is not"
+    )
+    held: Text = Field(default="{}", description="JSON: net quantity by line when it was proven stopped")
+    told_at_us: Whole | None = Field(
+        default=None, ge=100000000000000, description="when people were last told that it is BLOCKED; null: never"
+    )
 
 
 class KillStepRow(Row):
@@ -211,7 +233,7 @@ class KillStepRow(Row):
 
     id: Whole | None = Field(default=None, description="given by the database; None in a row not written yet")
     run_id: Whole = Field(description="kill_runs.id")
-    step: Said = Field(description="CANCEL, FLATTEN, VERIFY")
+    step: Said = Field(description="CANCEL, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK")
     round: Whole = Field(ge=1, description="each look at the broker that found something left is a round")
     target: Text = Field(description="order id, or segment:security:product")
     state: Annotated[Text, one_of("INTENDED", "SENT", "DONE", "FAILED", "UNKNOWN")] = Field(
@@ -223,3 +245,22 @@ class KillStepRow(Row):
     answered_at_us: Whole | None = Field(
         default=None, ge=100000000000000, description="when the answer came; null: none"
     )
+    token: Whole = Field(default=0, ge=0, description="of the holder that marked it SENT")
+    contents: Text = Field(default="", description="JSON of the protective order taken aside; empty: none")
+    read_back: Text = Field(default="", description="what the broker's lists showed of it afterwards")
+
+
+class BackstopRow(Row):
+    """The broker's own exit at a loss of the day: armed each session, read back, never trusted."""
+
+    TABLE: ClassVar[str] = "backstops"
+
+    account: AccountName = Field(description="account name; GLOBAL where the row is for all")
+    session_date: Said = Field(description="trading day in India, year-month-day")
+    state: Annotated[Text, one_of("ARMED", "REFUSED", "UNKNOWN")] = Field(
+        description="ARMED was read back; REFUSED, UNKNOWN: it does not count"
+    )
+    loss_e4: Whole | None = Field(default=None, description="loss of the day it acts at, as read back or as asked")
+    products: Text = Field(default="", description="what it covers, as the broker names it")
+    detail: Text = Field(default="", description="what the broker answered")
+    at_us: Whole = Field(ge=100000000000000, description="when it was tried last")

@@ -32,6 +32,9 @@ class LedgerEntryRow(Row):
     digest: Text | None = Field(
         default=None, description="SHA-256 of the line; the same statement imported twice is one set of rows"
     )
+    kind: Text | None = Field(
+        default=None, description="DEPOSIT, PAYOUT, CHARGE, SETTLEMENT, OTHER; null: not looked at"
+    )
 
 
 class TradeRow(Row):

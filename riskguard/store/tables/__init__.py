@@ -7,6 +7,7 @@ This is the single declaration: migrations, snapshots and the data dictionary ar
 from __future__ import annotations
 
 from riskguard.store.tables import (
+    alerts,
     audit,
     authentication,
     control,
@@ -16,12 +17,15 @@ from riskguard.store.tables import (
     funds,
     instruments,
     journal,
+    live,
     live_updates,
     orders,
     portfolio,
     postback,
     quarantine,
+    reconciliation,
     runs,
+    settlement,
     snapshots,
     statements,
     super_orders,
@@ -31,6 +35,7 @@ from riskguard.store.tables.base import SCHEMA_VERSION, metadata
 
 __all__ = [
     "SCHEMA_VERSION",
+    "alerts",
     "audit",
     "authentication",
     "control",
@@ -40,13 +45,16 @@ __all__ = [
     "funds",
     "instruments",
     "journal",
+    "live",
     "live_updates",
     "metadata",
     "orders",
     "portfolio",
     "postback",
     "quarantine",
+    "reconciliation",
     "runs",
+    "settlement",
     "snapshots",
     "statements",
     "super_orders",

@@ -53,7 +53,10 @@ websocket_messages = table(
     flag("is_processed", default=0),
     epoch("processed_at"),
     epoch("received_at", nullable=False),
-    since_v4(text("digest", doc="SHA-256 of account and payload; a message sent again is one row")),
+    since_v4(
+        text("digest", doc="SHA-256 of account and payload; a message sent again is one row"),
+        text("error_message", doc="why nothing was made of it, or what it waits for; null: nothing"),
+    ),
     sa.Index("idx_ws_messages_connection", "connection_id", "received_at"),
     sa.Index("idx_ws_messages_account", "account_type", "received_at"),
     sa.Index("idx_ws_messages_order", "order_id"),

@@ -7,9 +7,11 @@ import sqlalchemy as sa
 from riskguard.store.tables.base import (
     account,
     epoch,
+    epoch_us,
     flag,
     partial_index,
     row_id,
+    said,
     since_v4,
     table,
     text,
@@ -49,4 +51,16 @@ postback_events = table(
     sa.Index("idx_postback_events_processed", "is_processed", "received_at"),
     partial_index("uq_postback_events_digest", "digest", where="digest IS NOT NULL", unique=True),
     about="Webhook messages as they came, before anything is made of them.",
+)
+
+postback_ids = table(
+    "postback_ids",
+    account("account"),
+    said("message_id", doc="the sender's own number of a signed message"),
+    epoch_us("seen_at_us", nullable=False, doc="when it was first seen; forgotten after twice the window of time stamps"),
+    # A signed message that was overheard and sent again is the same message.
+    sa.PrimaryKeyConstraint("account", "message_id"),
+    sa.Index("idx_postback_ids_seen", "seen_at_us"),
+    about="Numbers of signed webhook messages of the last minutes: each counts once.",
+    strict=True,
 )

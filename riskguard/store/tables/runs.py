@@ -18,6 +18,11 @@ from riskguard.store.tables.base import (
     word,
 )
 
+SWEEP_KINDS = (
+    "daily_loss", "book", "funds", "holdings", "profile", "ledger", "rollover", "end_of_day", "schedule",
+)  # fmt: skip
+"""`schedule` rows are what the scheduler itself noticed: a job that broke, hung or came too late."""
+
 
 def _e4(name: str, *, nullable: bool = True, default: int | None = None, doc: str = "") -> sa.Column[int]:
     server_default = None if default is None else sa.text(str(default))
@@ -55,6 +60,7 @@ day_books = table(
     _e4("sell_value_e4", nullable=False, default=0, doc="received for what was sold today"),
     whole("fills", nullable=False, default=0, at_least=0, doc="counted so far"),
     epoch_us("last_fill_us", doc="time of the newest"),
+    flag("base_proven", nullable=False, default=0, doc="1: the broker counts it from the same close; a carried line only"),
     sa.PrimaryKeyConstraint("account", "session_date", "exchange_segment", "security_id", "product"),
     about="Running sums of the day's fills per line of the book: cost does not grow with trades.",
     strict=True,
@@ -71,6 +77,8 @@ marks = table(
     text("source", nullable=False, default="", doc="pushed, feed, broker"),
     _e4("lower_band_e4", doc="the exchange takes no price below it today; null: not known"),
     _e4("upper_band_e4", doc="the exchange takes no price above it today; null: not known"),
+    epoch_us("ltp_at_us", doc="when the last trade was; null: the feed does not say"),
+    flag("is_indicative", nullable=False, default=0, doc="1: a call auction's price, nobody traded at it"),
     sa.PrimaryKeyConstraint("exchange_segment", "security_id"),
     about="The last quote each instrument was seen at, shared by all processes.",
     strict=True,
@@ -86,22 +94,12 @@ pnl_readings = table(
     _e4("charges_e4", doc="of which charges; null: unknown"),
     flag("fresh_marks", nullable=False, doc="1: every open line had a fresh mark"),
     text("detail", nullable=False, default="", doc="why it is unknown, or what was widened"),
+    _e4("realised_e4", doc="made on closed quantity, before charges; null: unknown"),
+    _e4("unrealised_e4", doc="on what is open, at the mark; null: unknown"),
+    _e4("broker_pnl_e4", doc="the broker's own figure, less our charges; null: unknown or not proven"),
+    _e4("equity_pnl_e4", doc="change of equity since the start, without cash flows; null: unknown"),
     sa.Index("idx_pnl_readings_account", "account", "session_date", "at_us"),
     about="Day P&L as each sweep measured it; null is unknown, never zero.",
-    strict=True,
-)
-
-loss_watches = table(
-    "loss_watches",
-    account("account"),
-    text("session_date", nullable=False),
-    text("limit_id", nullable=False),
-    epoch_us("breached_at_us", doc="first fresh reading at the limit; null: none standing"),
-    whole("warned_pct", nullable=False, default=0, at_least=0, doc="highest tier warned about"),
-    flag("reduced", nullable=False, default=0, doc="1: REDUCE_ONLY was raised"),
-    flag("tripped", nullable=False, default=0, doc="1: the kill was made"),
-    sa.PrimaryKeyConstraint("account", "session_date", "limit_id"),
-    about="What a loss limit has already said today; survives restart.",
     strict=True,
 )
 
@@ -135,6 +133,7 @@ state_causes = table(
     epoch_us("raised_at_us", nullable=False, doc="when it was raised"),
     epoch_us("cleared_at_us", doc="when it was cleared; null: it stands"),
     whole("action_id", doc="control_actions.id that cleared it"),
+    text("limit_id", nullable=False, default="", doc="the limit whose breach it is; empty: none"),
     partial_index("idx_state_causes_standing", "account", where="cleared_at_us IS NULL"),
     about="Reasons why a scope is not ACTIVE, apart from the kill latch itself.",
     strict=True,
@@ -143,7 +142,7 @@ state_causes = table(
 sweeps = table(
     "sweeps",
     account("account"),
-    word("kind", "daily_loss", "orders", "funds", "rollover", doc="daily_loss, orders, funds, rollover"),
+    word("kind", *SWEEP_KINDS, doc=", ".join(SWEEP_KINDS)),
     whole("slot", nullable=False, doc="number of the interval since 1970"),
     whole("interval_us", nullable=False, at_least=1, doc="length of a slot"),
     epoch_us("started_at_us", nullable=False),
@@ -171,10 +170,10 @@ kill_runs = table(
     row_id(),
     text("kill_id", nullable=False, doc="id of the kill, on its flag file too"),
     account("account"),
-    said("scope", doc="GLOBAL or ACCOUNT:name, as the kill was given"),
+    said("scope", doc="GLOBAL or ACCOUNT:name, as the kill was given; of a task also INSTRUMENT:segment:id, PRODUCT:name"),
     word("kill_plan", "halt", "cancel", "flatten", "broker"),
     word("state", "OPEN", "DONE", "BLOCKED", doc="OPEN, DONE, BLOCKED"),
-    text("step", nullable=False, default="CANCEL", doc="CANCEL, FLATTEN, VERIFY, WATCH"),
+    text("step", nullable=False, default="CANCEL", doc="CANCEL, FLATTEN, VERIFY, LOCK, WATCH"),
     text("cause", nullable=False, default="MANUAL", doc="MANUAL, SQL, a limit's code, UPGRADE, …"),
     text("by_whom", nullable=False, default=""),
     text("reason", nullable=False, default=""),
@@ -186,8 +185,18 @@ kill_runs = table(
     epoch_us("deadline_us", nullable=False, doc="from here on a person is told that it is late"),
     epoch_us("clean_at_us", doc="first of the reads in a row that found nothing left to do in this step"),
     epoch_us("ended_at_us"),
+    flag("halts", nullable=False, default=1, doc="0: a task that follows a breach; it halts nobody"),
+    text("limit_id", nullable=False, default="", doc="the limit that asked for a task; empty: none"),
+    text("blocked_by", nullable=False, default="", doc="why it is BLOCKED, in one word; empty: it is not"),
+    epoch_us("retry_at_us", doc="when it is tried again at the latest; null: at each look"),
+    whole("reruns", nullable=False, default=0, at_least=0, doc="how often something got past the finished kill"),
+    flag("locked", nullable=False, default=0, doc="1: the broker's own switch read back as on"),
+    epoch_us("watch_until_us", doc="until when the finished kill is watched; null: it is not"),
+    text("held", nullable=False, default="{}", doc="JSON: net quantity by line when it was proven stopped"),
+    epoch_us("told_at_us", doc="when people were last told that it is BLOCKED; null: never"),
     sa.UniqueConstraint("kill_id", "account"),
     partial_index("idx_kill_runs_open", "account", where="state <> 'DONE'"),
+    partial_index("idx_kill_runs_watched", "account", where="watch_until_us IS NOT NULL"),
     about="What follows a kill, step by step, so that any process can take it over.",
     strict=True,
 )
@@ -196,7 +205,7 @@ kill_steps = table(
     "kill_steps",
     row_id(),
     whole("run_id", nullable=False, doc="kill_runs.id"),
-    said("step", doc="CANCEL, FLATTEN, VERIFY"),
+    said("step", doc="CANCEL, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK"),
     whole("round", nullable=False, at_least=1, doc="each look at the broker that found something left is a round"),
     text("target", nullable=False, doc="order id, or segment:security:product"),
     word(
@@ -212,7 +221,24 @@ kill_steps = table(
     text("detail", nullable=False, default="", doc="what the broker answered"),
     epoch_us("at_us", nullable=False, doc="when it was intended"),
     epoch_us("answered_at_us", doc="when the answer came; null: none"),
+    whole("token", nullable=False, default=0, at_least=0, doc="of the holder that marked it SENT"),
+    text("contents", nullable=False, default="", doc="JSON of the protective order taken aside; empty: none"),
+    text("read_back", nullable=False, default="", doc="what the broker's lists showed of it afterwards"),
     sa.UniqueConstraint("run_id", "step", "round", "target"),
     about="Each broker write of a kill run: intent before, answer after, once per round.",
+    strict=True,
+)
+
+backstops = table(
+    "backstops",
+    account("account"),
+    text("session_date", nullable=False),
+    word("state", "ARMED", "REFUSED", "UNKNOWN", doc="ARMED was read back; REFUSED, UNKNOWN: it does not count"),
+    _e4("loss_e4", doc="loss of the day it acts at, as read back or as asked"),
+    text("products", nullable=False, default="", doc="what it covers, as the broker names it"),
+    text("detail", nullable=False, default="", doc="what the broker answered"),
+    epoch_us("at_us", nullable=False, doc="when it was tried last"),
+    sa.PrimaryKeyConstraint("account", "session_date"),
+    about="The broker's own exit at a loss of the day: armed each session, read back, never trusted.",
     strict=True,
 )

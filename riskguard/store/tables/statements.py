@@ -31,7 +31,10 @@ ledger_entries = table(
     money_real("credit", default=0, doc="put onto it"),
     money_real("balance", doc="after the line"),
     epoch("created_at", nullable=False),
-    since_v4(text("digest", doc="SHA-256 of the line; the same statement imported twice is one set of rows")),
+    since_v4(
+        text("digest", doc="SHA-256 of the line; the same statement imported twice is one set of rows"),
+        text("kind", doc="DEPOSIT, PAYOUT, CHARGE, SETTLEMENT, OTHER; null: not looked at"),
+    ),
     sa.Index("idx_ledger_account_date", "account_type", "entry_date"),
     sa.Index("idx_ledger_date", "entry_date"),
     partial_index("uq_ledger_entries_digest", "digest", where="digest IS NOT NULL", unique=True),

@@ -86,6 +86,7 @@ UNITS: Final = {
     "sold": "units",
     "start_quantity": "units",
     "t1qty": "units",
+    "timeout_ms": "milliseconds",
     "total_qty": "units",
     "total_slice_quantity": "units",
     "traded_qty": "units",

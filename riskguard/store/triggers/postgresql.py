@@ -18,13 +18,19 @@ from typing import Final
 from riskguard.store.tables import metadata
 from riskguard.store.triggers.shared import (
     APPEND_ONLY,
+    BASE_SAYS,
     BUMPED,
+    DAY_ROWS,
+    DAY_SAYS,
+    FALLS,
+    FILL_SAYS,
     GLOBAL_TABLES,
     KEPT_COLUMNS,
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
     POLICY_COLUMNS,
+    PROVISIONAL,
     ROW_SAYS,
     append_only_says,
     halting,
@@ -46,7 +52,7 @@ _UPPER: Final = 'upper({} COLLATE "C")'
 
 def postgresql_triggers() -> list[str]:
     """Return every CREATE FUNCTION and CREATE TRIGGER for PostgreSQL, in order of creation."""
-    made = [*_heads(), *_refusals(), *_positions(), *_control(), *_actions()]
+    made = [*_heads(), *_refusals(), *_positions(), *_days(), *_control(), *_actions()]
     names = [each.partition("(")[0].split()[-1] for each in made if each.startswith("CREATE FUNCTION")]
     return [*made, *(f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in names)]
 
@@ -149,6 +155,66 @@ def _positions() -> Iterator[str]:
     yield (
         "CREATE TRIGGER positions_names_product BEFORE INSERT OR UPDATE ON positions\n"
         f"FOR EACH ROW WHEN (NEW.product IS NULL) EXECUTE FUNCTION {FUNCTION_PREFIX}names_product()"
+    )
+
+
+def _days() -> Iterator[str]:
+    """What a day's loss is computed from stays: see the triggers of SQLite."""
+    for table, key in DAY_ROWS.items():
+        same = " AND ".join(f"was.{column} = NEW.{column}" for column in key)
+        yield _function(
+            f"{table}_once",
+            f"""
+    IF EXISTS (SELECT FROM {SCHEMA}.{table} was WHERE {same}) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;""",
+        )
+        wrong = [f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in key]
+        if table == "day_baselines":
+            wrong += [
+                "NEW.adjustment_e4 > OLD.adjustment_e4",
+                "NEW.source IS DISTINCT FROM OLD.source",
+                "(OLD.opening_equity_e4 IS NOT NULL AND (NEW.opening_equity_e4 <= OLD.opening_equity_e4) IS NOT TRUE)",
+            ]
+        else:
+            wrong.append(FALLS[table])
+        if table == "day_books":
+            wrong.append(
+                f"(EXISTS (SELECT FROM {SCHEMA}.day_baselines b WHERE b.account = OLD.account "
+                "AND b.session_date = OLD.session_date) AND (NEW.start_quantity IS DISTINCT FROM OLD.start_quantity "
+                "OR (OLD.previous_close_e4 IS NOT NULL AND NEW.previous_close_e4 IS DISTINCT FROM OLD.previous_close_e4)))"
+            )
+        condition = "\n        OR ".join(wrong)
+        yield _function(
+            f"{table}_holds",
+            f"""
+    IF {condition} THEN
+        {_refuse(BASE_SAYS)};
+    END IF;
+    RETURN NEW;""",
+        )
+        for name, event, function in (
+            ("once", "BEFORE INSERT", f"{table}_once()"),
+            ("holds", "BEFORE UPDATE", f"{table}_holds()"),
+            ("stays", "BEFORE DELETE", f"refuses('{DAY_SAYS}')"),
+        ):
+            yield (
+                f"CREATE TRIGGER {table}_{name} {event} ON {table}\n"
+                f"FOR EACH ROW EXECUTE FUNCTION {FUNCTION_PREFIX}{function}"
+            )
+    yield _function(
+        "trades_stay",
+        f"""
+    IF OLD.booked_at_us IS NOT NULL AND OLD.id NOT LIKE '{PROVISIONAL}' AND OLD.session_date >= (
+        SELECT max(b.session_date) FROM {SCHEMA}.day_baselines b WHERE b.account = OLD.account_type) THEN
+        {_refuse(FILL_SAYS)};
+    END IF;
+    RETURN OLD;""",
+    )
+    yield (
+        "CREATE TRIGGER trades_stay BEFORE DELETE ON trades\n"
+        f"FOR EACH ROW EXECUTE FUNCTION {FUNCTION_PREFIX}trades_stay()"
     )
 
 

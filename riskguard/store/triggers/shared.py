@@ -25,6 +25,35 @@ BUMPED: Final = {  # table -> the column that names the account
 GLOBAL_TABLES: Final = ("instruments",)
 """Tables of all accounts: they bump the GLOBAL head."""
 
+DAY_ROWS: Final = {
+    "day_baselines": ("account", "session_date"),
+    "day_books": ("account", "session_date", "exchange_segment", "security_id", "product"),
+    "day_charges": ("account", "session_date", "exchange_segment"),
+}
+"""What a day's loss is computed from, with its key: no row of it is deleted or replaced."""
+FALLS: Final = {
+    "day_books": (
+        "NEW.fills < OLD.fills - 1 OR (NEW.fills >= OLD.fills AND (NEW.bought < OLD.bought OR NEW.sold < OLD.sold "
+        "OR NEW.buy_value_e4 < OLD.buy_value_e4 OR NEW.sell_value_e4 < OLD.sell_value_e4)) "
+        "OR (NEW.fills = OLD.fills - 1 "
+        "AND NOT (NEW.bought < OLD.bought AND NEW.sold = OLD.sold AND NEW.sell_value_e4 = OLD.sell_value_e4) "
+        "AND NOT (NEW.sold < OLD.sold AND NEW.bought = OLD.bought AND NEW.buy_value_e4 = OLD.buy_value_e4))"
+    ),
+    "day_charges": (
+        "NEW.fills < OLD.fills "
+        "OR (NEW.fills = OLD.fills AND NEW.turnover_e4 = OLD.turnover_e4 AND NEW.total_e4 < OLD.total_e4)"
+    ),
+}
+"""
+When sums of a day fall: a fill that happened does not un-happen. One fill at a time may be taken back, because a fill told
+without its number gives way to those that have one; and the same fills cost no less than they did.
+"""
+PROVISIONAL: Final = "%:told"
+"""How the ids of such fills end; see `store.told_fills`."""
+DAY_SAYS: Final = "a day is not forgotten: its baseline, sums and charges stay"
+BASE_SAYS: Final = "a day is never re-based: its baseline only goes down, its sums only grow"
+FILL_SAYS: Final = "a fill of the running session is in the book: its row stays"
+
 APPEND_ONLY: Final = ("decisions", "limit_sets")
 
 LIMIT_COLUMNS: Final = ("daily_loss_limit", "position_size_limit", "order_value_limit")

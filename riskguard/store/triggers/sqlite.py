@@ -20,13 +20,19 @@ from riskguard.store.tables.instruments import instruments
 from riskguard.store.tables.orders import orders
 from riskguard.store.tables.statements import trades
 from riskguard.store.triggers.shared import (
+    BASE_SAYS,
     BUMPED,
+    DAY_ROWS,
+    DAY_SAYS,
+    FALLS,
+    FILL_SAYS,
     GLOBAL_TABLES,
     KEPT_COLUMNS,
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
     POLICY_COLUMNS,
+    PROVISIONAL,
     ROW_SAYS,
     append_only_says,
     halting,
@@ -52,6 +58,7 @@ def sqlite_triggers() -> list[str]:
     # Keeping a set that is kept already says the same again, and is no change.
     made += _append_only("limit_sets", "was.digest = NEW.digest AND was.body IS NOT NEW.body")
     made += _control_triggers()
+    made += _day_triggers()
     return made
 
 
@@ -97,6 +104,50 @@ def _keeps_ours(declared: sa.Table) -> str:
         f"UPDATE {declared.name} SET {', '.join(f'{name} = NEW.{name}' for name in known)} WHERE {same}; "
         "SELECT RAISE(IGNORE); END"
     )
+
+
+def _day_triggers() -> list[str]:
+    """
+    Keep what a day's loss is computed from. A second row for the same key is passed over: a REPLACE would forget the first.
+    """
+    made = []
+    for table, key in DAY_ROWS.items():
+        same = " AND ".join(f"was.{column} = NEW.{column}" for column in key)
+        moved = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in key)
+        made.append(
+            f"CREATE TRIGGER {table}_stays BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{DAY_SAYS}'); END"
+        )
+        made.append(
+            f"CREATE TRIGGER {table}_once BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} was WHERE {same}) BEGIN SELECT RAISE(IGNORE); END"
+        )
+        if table == "day_baselines":
+            wrong = (
+                f"{moved} OR NEW.adjustment_e4 > OLD.adjustment_e4 OR NEW.source IS NOT OLD.source "
+                "OR (OLD.opening_equity_e4 IS NOT NULL AND (NEW.opening_equity_e4 IS NULL "
+                "OR NEW.opening_equity_e4 > OLD.opening_equity_e4))"
+            )
+        else:
+            wrong = f"{moved} OR {FALLS[table]}"
+        if table == "day_books":
+            # Once the day has its baseline a line begins where it began; only a close nobody knew may be put in.
+            wrong += (
+                " OR (EXISTS (SELECT 1 FROM day_baselines b WHERE b.account = OLD.account "
+                "AND b.session_date = OLD.session_date) AND (NEW.start_quantity IS NOT OLD.start_quantity "
+                "OR (OLD.previous_close_e4 IS NOT NULL AND NEW.previous_close_e4 IS NOT OLD.previous_close_e4)))"
+            )
+        made.append(
+            f"CREATE TRIGGER {table}_holds BEFORE UPDATE ON {table} WHEN {wrong} "
+            f"BEGIN SELECT RAISE(ABORT, '{BASE_SAYS}'); END"
+        )
+    # Without its row the same fill, listed by the broker once more, would be booked a second time.
+    made.append(
+        "CREATE TRIGGER trades_stay BEFORE DELETE ON trades WHEN OLD.booked_at_us IS NOT NULL "
+        f"AND OLD.id NOT LIKE '{PROVISIONAL}' AND OLD.session_date >= "
+        "(SELECT max(b.session_date) FROM day_baselines b WHERE b.account = OLD.account_type) "
+        f"BEGIN SELECT RAISE(ABORT, '{FILL_SAYS}'); END"
+    )
+    return made
 
 
 def _append_only(table: str, *in_place_of: str) -> list[str]:

@@ -21,9 +21,12 @@ from tests.core.oracle.rules import RULES, view
 
 MANDATORY = (
     "order_validity", "order_value", "order_rate", "repeated_execution", "unconfirmed_in_flight", "data_freshness",
-    "daily_loss", "sweep_heartbeat", "trading_state",
+    "daily_loss", "sweep_heartbeat", "trading_state", "reconciliation",
 )  # fmt: skip
-"""checks.md §3 but `reconciliation`, which is the sweep's."""
+"""checks.md §3."""
+
+OF_SWEEPS = ("reconciliation",)
+"""Asked by the sweep alone: of an order it wants only to be there."""
 
 NEVER_ABSENT = ("trading_state", "order_validity")
 """Asked whatever the limits say: in shadow, warned of or deleted, they hold all the same, without parameters."""
@@ -55,6 +58,8 @@ def answer(case: Case, limits: Iterable[Limit]) -> Answer:
     watched: set[Finding] = set()
     asked: list[str] = []
     for limit in inside:
+        if limit.check.name in OF_SWEEPS:
+            continue
         rule, for_exits = RULES[limit.check.name]
         if seen.reduces and for_exits == "exempt":
             continue

@@ -28,7 +28,7 @@ from riskguard.core.quote import Quote
 from riskguard.core.scope import Scope
 from riskguard.core.state import Cause, TradingState
 from tests.core.oracle import prices
-from tests.core.oracle.answer import MANDATORY
+from tests.core.oracle.answer import MANDATORY, OF_SWEEPS
 from tests.core.oracle.case import Case
 
 SEED = 20_240_604
@@ -200,6 +200,10 @@ FIGURES: Mapping[str, tuple[dict[str, Any], ...]] = {
 }  # fmt: skip
 """Parameters of every check, the roomiest first."""
 
+SWEPT: Mapping[str, tuple[dict[str, Any], ...]] = {"reconciliation": ({"reads_max": 2, "halt_after_s": 60},)}
+"""Parameters of what an order is not asked about, and must not be without."""
+
+OF_ORDERS = tuple(name for name in MANDATORY if name not in OF_SWEEPS)
 OPTIONAL = tuple(name for name in FIGURES if name not in MANDATORY)
 SELDOM = (
     "freeze_quantity", "permission", "stop_limit_gap", "price_tick", "lot_size", "price_band", "price_collar",
@@ -210,7 +214,7 @@ SELDOM = (
 
 @cache
 def _params(check: str, place: int) -> Params:
-    return by_name(check).params.read(FIGURES[check][place], where="a case")
+    return by_name(check).params.read({**FIGURES, **SWEPT}[check][place], where="a case")
 
 
 @cache
@@ -237,14 +241,14 @@ def limits(rng: Random, order: Order, of: Account, checks: tuple[str, ...] | Non
     made: dict[str, Limit] = {}
     random, choice = rng.random, rng.choice
     if checks is None:
-        names = [name for name in MANDATORY if random() > 0.01]
+        names = [name for name in OF_ORDERS if random() > 0.01]
         names += [*rng.sample(OPTIONAL, rng.choice((1, 2, 4, 8))), choice(SELDOM), choice(SELDOM)]
     else:
         names = [name for name in checks for _ in range(2)]
     mandatory = checks is None
     for number, name in enumerate(names):
         many = len(FIGURES[name])
-        usual = mandatory and number < len(MANDATORY)
+        usual = mandatory and number < len(OF_ORDERS)
         place = 0 if usual and random() < 0.9 else int(random() * many)
         scope = "ACCOUNT:leader" if usual and random() < 0.97 else _scope(rng, order, of)
         mode = "shadow" if random() < 0.03 else "enforce"
@@ -254,6 +258,8 @@ def limits(rng: Random, order: Order, of: Account, checks: tuple[str, ...] | Non
             until = rng.choice(("", of.session_date, of.session_date, yesterday(of.session_date)))
         limit = _limit(name, place, scope, mode, breach, until)
         made[limit.id] = limit
+    for name in OF_SWEEPS if mandatory else ():
+        made[name] = _limit(name, 0, "ACCOUNT:leader", "enforce", "reject", "")
     return list(made.values())
 
 
