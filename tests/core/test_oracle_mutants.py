@@ -39,7 +39,7 @@ SAME_EITHER_WAY = {
     "verdict = _exit(order.quantity, -line.near if line.near < 0 else 0, line.buying, line, 1)": "0 of two kinds",
     "sides[0 if held > 0 else 1] += abs(held)": "nothing on either side",
     "if theirs and (product not in DELIVERY_PRODUCTS or theirs < 0):": "it is not 0 there",
-    "if _way(instrument.option_type) < 0:": "a way is +1 or −1",
+    "if way(instrument.option_type) < 0:": "a way is +1 or −1",
     "if units >= 0:": "nothing is worth nothing, and offsets nothing",
 }
 """Lines whose change makes no difference, and why."""

@@ -45,7 +45,9 @@ class OrderUnknownError(Exception):
 
 def mark(case: Case, scope: Scope, instrument: Instrument) -> Price:
     """The newest mark, however old, else the highest previous close any account of the scope has."""
-    seen = prices.mark(case.account.quotes.get(instrument.key), instrument.option_type != "")
+    seen = prices.mark(
+        case.account.quotes.get(instrument.key), instrument.option_type != "" or instrument.kind.startswith("OPT")
+    )
     if seen is not None:
         return seen
     lines = [line for owner in accounts(case, scope) for line in owner.positions.get(instrument.key, {}).values()]

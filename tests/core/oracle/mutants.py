@@ -16,9 +16,14 @@ from typing import Any, NamedTuple
 
 from riskguard.core import direction, exposure, facts, measure, pricing
 from riskguard.core.checks import CHECKS
+from riskguard.core.exposure import held, losses, margin, orders, prices, units, value
 from riskguard.core.limits import Check
 
 _OTHER: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+
+
+PARTS = {exposure: (held, prices, units, value, orders, losses, margin)}
+"""A package is changed as if it were one file: its functions call each other across its files."""
 
 
 class Mutant(NamedTuple):
@@ -118,7 +123,7 @@ def _is_of(name: str, each: object, whole: dict[str, Any]) -> bool:
 
 def _changes(module: ModuleType) -> Iterator[_Changed]:
     """Compile the functions of *module* once for every comparison in them."""
-    lines = inspect.getsource(module).splitlines()
+    lines = _source(module).splitlines()
     which = 0
     while True:
         swap, functions = _compiled(module, which)
@@ -130,15 +135,19 @@ def _changes(module: ModuleType) -> Iterator[_Changed]:
 
 def _compiled(module: ModuleType, which: int, **names: Any) -> tuple[_Swap, dict[str, Any]]:
     """Return what was changed (which < 0: nothing), and the functions in a namespace of their own."""
-    tree = ast.parse(inspect.getsource(module))
+    tree = ast.parse(_source(module))
     tree.body = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
     swap = _Swap(which)
     swap.visit(tree)
-    namespace = {**vars(module), **names}
+    namespace = {name: each for part in (*PARTS.get(module, ()), module) for name, each in vars(part).items()} | names
     if which < 0 or swap.line:
         tree.body = [*ast.parse("from __future__ import annotations").body, *tree.body]
         exec(compile(ast.fix_missing_locations(tree), module.__file__ or "", "exec"), namespace)
     return swap, namespace
+
+
+def _source(module: ModuleType) -> str:
+    return "\n".join(inspect.getsource(part) for part in PARTS.get(module, (module,)))
 
 
 Noticed = Callable[[int], bool]
