@@ -255,8 +255,8 @@ def test_ctrl_c_in_the_middle_of_a_backup(aged: Shell) -> None:
         _out, said = running.communicate(timeout=30)
         if running.returncode != 0:
             break
-        for made in backups(aged):
-            (aged.directory / made).unlink()
+        for left in backups(aged):
+            (aged.directory / left).unlink()
 
     assert running.returncode == 1 and said.splitlines() == ["riskguard: stopped: no backup was made"]
     assert backups(aged) == []
