@@ -206,6 +206,94 @@ def test_a_password_in_the_database_url() -> None:
         assert found_in(repr(database) + str(caught.value) + repr(caught.value)) == []
 
 
+class Deaf:
+    """Hears the stream and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *what: self.told.append(f"{name} {what!r}")
+
+
+def _logged_in(server: Any) -> str:
+    """Log in to the order stream, rightly and with a token that is dead; returns all that was told and shown."""
+    from pydantic import SecretStr
+
+    from riskguard.clock import SystemClock
+    from riskguard.feeds.order_updates import Login, OrderUpdates, Timing
+
+    shown = []
+    for version, token in enumerate((OPAQUE, TOKEN)):
+        deaf, login = Deaf(), Login("1100099001", SecretStr(token), version)
+        stream = OrderUpdates(
+            "leader", lambda login=login: login, deaf, SystemClock(), url=server.stream_url, timing=Timing(back_off_s=0.05)
+        )  # fmt: skip
+        stream.start()
+        end = time.monotonic() + 20
+        while not deaf.told and time.monotonic() < end:
+            time.sleep(0.01)
+        stream.stop()
+        assert deaf.told
+        shown += [repr(login), repr(stream), *deaf.told]
+    return "".join(shown)
+
+
+def test_an_account_at_dhan_through_every_door(
+    desk: Desk, home: Path, written: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Adapter, the user's guarded client, the login of the order stream, sweep, kill, doctor and drill, in good and in bad."""
+    from dhanhq import DhanContext, dhanhq
+
+    from riskguard import GuardedDhan, admin
+    from riskguard.brokers.dhan.sandbox import Sandbox, Scenario
+    from riskguard.services import doctor
+    from riskguard.services.drill.book import prepared
+    from riskguard.services.drill.rehearsal import rehearse
+    from riskguard.services.drill.stage import own_home
+    from riskguard.services.kill.killrun import KillRunner
+    from riskguard.services.wiring import broker_of, settings_of, sweeper_of
+
+    sources.create_file()
+    desk.sweep()
+    with Sandbox(Scenario(token=OPAQUE, rate_limits=False)) as server:
+        server.quote("NSE_EQ", "1333", ltp="100")
+        for name, value in (
+            ("riskguard.profile", "dhan"), ("riskguard.dhan_base_url", server.url), ("dhan.client_id.leader", "1100099001")
+        ):  # fmt: skip
+            desk.sql("INSERT OR REPLACE INTO config (key, value, updated_at) VALUES (?, ?, 1)", name, value)
+        with Database(desk.url, clock=desk.clock) as database:
+            set_token(database, "leader", OPAQUE)
+        settings, _ = settings_of(desk.store)
+        broker = broker_of(desk.guard, settings, "leader")
+        assert broker is not None
+        context = DhanContext("1100099001", OPAQUE)
+        context.get_dhan_http().base_url = server.url
+        guarded = GuardedDhan(dhanhq(context), desk.guard)
+        said = [repr(broker), repr(vars(broker)), repr(guarded)]
+        for how in ("good", "DH-901", "reset_after", "error_text"):
+            if how != "good":
+                server.break_next("*", how, 40)
+            said.append(repr(guarded.place_order("1333", "NSE_EQ", "BUY", 1, "LIMIT", "INTRADAY", 90.0)))
+            said.append(repr(sweeper_of(desk.guard, settings, "leader", alerts=desk.alerts).sweep(now=True)))
+            said.append(repr(doctor.examine(lambda: type(desk.store)(desk.url), desk.clock.now_us())))
+            server.mend()
+        desk.kill()
+        said.append(repr(KillRunner(desk.guard, "leader", broker, desk.alerts).advance()))
+        said.append(_logged_in(server))
+        with own_home() as directory:
+            book, played = prepared(desk.url, None, None, directory)
+            found = rehearse(book, directory, plan="cancel", release=admin.release, source="book", scenario=played)
+            said += [repr(found.as_document()), repr(book)]
+            assert found_under(directory) == []
+        assert server.counted("GET /killswitch") and server.counted("POST /orders") and server.counted("GET /positions")
+
+    assert found_in("".join(said) + repr(desk.alerts.said)) == []
+    assert written() == []
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 

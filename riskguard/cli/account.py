@@ -8,7 +8,7 @@ import typer
 
 from riskguard.cli.options import By, Db, Json, Reason
 from riskguard.cli.output import document, one_line_errors, say, table
-from riskguard.core.money import rupees
+from riskguard.core.money import rupees, to_e4
 from riskguard.errors import SettingsError
 from riskguard.home import database_url
 
@@ -76,18 +76,23 @@ def status(db: Db = None, as_json: Json = False) -> None:
         _show(each)
 
 
+def _inr(text: str | None) -> str:
+    """Return an amount as every other command shows it, `-₹1,650.00`; what is not known is a word."""
+    return "unknown" if text is None else rupees(to_e4(text))
+
+
 def _show(each: dict[str, Any]) -> None:
     say(f"\n{each['account']} ({each['role']}): {each['state']}")
     for cause in each["causes"]:
         detail = f": {cause['detail']}" if cause["detail"] else ""
         say(f"  {cause['scope']} {cause['state']} ({cause['code']}, by {cause['by'] or 'unknown'}){detail}")
-    pnl = "unknown" if each["day_pnl"] is None else f"₹{each['day_pnl']}"
-    against = f" of a daily loss limit of ₹{each['daily_loss_limit']}" if each["daily_loss_limit"] else ""
+    pnl = _inr(each["day_pnl"])
+    against = f" of a daily loss limit of {_inr(each['daily_loss_limit'])}" if each["daily_loss_limit"] else ""
     note = f" ({each['day_pnl_detail']})" if each["day_pnl_detail"] else ""
     say(f"  day P&L {pnl}{against}{note}")
     last = each["last_reading"]
     if each["day_pnl"] is None and last is not None and last["day_pnl"] is not None:
-        say(f"  last watched on {last['session_date']}: day P&L ₹{last['day_pnl']}")
+        say(f"  last watched on {last['session_date']}: day P&L {_inr(last['day_pnl'])}")
     say(f"  last sweep {_ago(each['sweep_age_ms'])}, positions {_ago(each['positions_age_ms'])}")
     say(f"  {each['limits']} limits, {each['permits_live']} live permits, {each['permits_in_doubt']} in doubt")
     for run in each["kill_runs"]:
@@ -165,9 +170,10 @@ def baseline_show(
     if found["source"] is None:
         say(f"`{account}` has no baseline for {found['session_date']}: the day's P&L is unknown")
     else:
-        equity = "unknown" if found["opening_equity"] is None else f"₹{found['opening_equity']}"
+        equity = _inr(found["opening_equity"])
         say(f"`{account}` on {found['session_date']}: {found['source']}, equity at the start {equity}")
-        say(f"  put right by a person: ₹{found['adjustment']}; deposits less payouts today: ₹{found['cash_flows']}")
+        put_right, flows = _inr(found["adjustment"]), _inr(found["cash_flows"])
+        say(f"  put right by a person: {put_right}; deposits less payouts today: {flows}")
     if found["carried"]:
         table(
             "",

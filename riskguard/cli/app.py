@@ -19,6 +19,7 @@ from riskguard.cli import (
     database,
     demo,
     doctor,
+    drill,
     edis,
     instruments,
     limits,
@@ -70,6 +71,7 @@ app.add_typer(alerts.app, name="alerts")
 app.command("report")(report.report)
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
+app.command("drill")(drill.drill)
 
 
 @app.command(

@@ -51,6 +51,8 @@ def release(
 
     if (account is None) == (not everything):
         raise SettingsError("name one account, or `--all` for a GLOBAL halt")
+    if not reason and not look:
+        raise SettingsError('a release wants a reason: `--reason "…"`')
     if only and account is None:
         raise SettingsError("`--only` names a part of one account: give the account too")
     url = database_url(db)

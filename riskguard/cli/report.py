@@ -11,7 +11,7 @@ import typer
 
 from riskguard.cli.options import Account, Db, Json
 from riskguard.cli.output import document, one_line_errors, say, table
-from riskguard.errors import SettingsError, UnknownAccountError
+from riskguard.errors import SettingsError, StoreUnavailableError, UnknownAccountError
 from riskguard.home import database_url
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ def report(
         place = Path(html)
         if place.is_dir():
             raise SettingsError(f"`--html {html}` is a directory: name a file in it")
-        write_pages(place, found)
+        try:
+            write_pages(place, found)
+        except OSError as e:
+            raise StoreUnavailableError(
+                f"`--html {html}` cannot be written: {e.strerror or e}; name another file"
+            ) from None
         say(f"written: {place}")
         return
     if as_json:

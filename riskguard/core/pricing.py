@@ -29,6 +29,11 @@ def quote_ttl_us(instrument: Instrument | None) -> int:
     return OPTION_QUOTE_TTL_US if instrument is not None and instrument.option_type else QUOTE_TTL_US
 
 
+def supersedes(told: Quote, stands: Quote, now_us: int) -> bool:
+    """Say whether *told* takes the place of *stands*: unless it is older. What a wrong clock stamped in the future goes."""
+    return not told.at_us < stands.at_us <= now_us + CLOCK_SKEW_MAX_US
+
+
 def is_fresh(quote: Quote, now_us: int, ttl_us: int) -> bool:
     """Say whether *quote* is neither older than its time to live nor stamped in the future."""
     return -CLOCK_SKEW_MAX_US <= now_us - quote.at_us <= ttl_us

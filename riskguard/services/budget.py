@@ -23,6 +23,8 @@ RECOVERS_BY_PER_S: Final = 0.25
 """From the floor back to the start in three minutes: a broker that blocks repeat offenders must see us slow."""
 STANDS_BACK_US: Final = 1_000_000
 """After a refusal nothing is read for a second: the broker counts by the second."""
+BESIDES_ORDERS: Final = 2
+"""Positions and fills: what a look at the book asks for beside the orders, a request each."""
 DEBT_S_MAX: Final = 2.0
 """What a kill may spend ahead: more would keep the sweep blind for longer than it helps."""
 
@@ -106,6 +108,16 @@ def budget_of(guard: RiskGuard, account: str) -> ReadBudget:
     """Return the one budget of an account in this process."""
     own = _budgets.setdefault(guard, {})
     return own.setdefault(account, ReadBudget(guard.clock))
+
+
+def look_reads(broker: object) -> int:
+    """
+    Return how many requests one look at *broker*'s book is: orders, fills, positions.
+
+    An adapter whose orders come in several lists says so in `order_requests`; Dhan's come in four.
+    """
+    found = getattr(broker, "order_requests", 1)
+    return BESIDES_ORDERS + (found if type(found) is int and found > 0 else 1)
 
 
 def is_too_many(error: BaseException) -> bool:

@@ -30,7 +30,8 @@ from riskguard.services.sweeps.schedule import Job, Schedule
 from riskguard.services.sweeps.sweeper import LogAlerts, Sweeper
 from riskguard.services.upkeep.daily import Upkeep
 from riskguard.services.wiring import settings_of, sweeper_of
-from riskguard.store import controls, loader, runs, sweeps
+from riskguard.store import books, controls, loader, runs, sweeps
+from riskguard.store.calendar import calendar
 from riskguard.store.session import Session
 
 log = logging.getLogger("riskguard")
@@ -72,8 +73,7 @@ class Daemon:
         self._brokers = brokers or {}
         self._end_of_day = end_of_day
         self.settings, _ = settings_of(guard.store)
-        life_us = max(LEASE_LEAST_US, LEASE_INTERVALS * self.settings.sweep_interval_s * 1_000_000)
-        self.lease = Lease(life_us=life_us)
+        self.lease = Lease(life_us=_lease_life_us(self.settings))
         tidy = Upkeep(guard.store.url, clock=guard.clock, alerts=self.alerts) if upkeep else None
         self.schedule = Schedule(guard, alerts=self.alerts, upkeep=tidy)
         self.sweepers: dict[str, Sweeper] = {}
@@ -115,9 +115,12 @@ class Daemon:
         """Watch accounts nobody of this process watches yet; obey intervals that were changed."""
         settings, accounts = settings_of(self.guard.store)
         if settings != self.settings:
-            self.settings = settings
+            paces = settings.sweep_interval_s != self.settings.sweep_interval_s
+            self.settings, self.lease.life_us = settings, _lease_life_us(settings)
             for sweeper in self.sweepers.values():
                 sweeper.cadence = Cadence.of(settings)
+                if paces:
+                    self.schedule.watch(sweeper, float(settings.sweep_interval_s))
         wrong: RiskGuardError | None = None
         for account in accounts:
             if account not in self.sweepers:
@@ -169,7 +172,7 @@ class Daemon:
         """Claim the day, do it, write that it was done; one that broke is tried again at the next look."""
         kind, slot, interval_us = "end_of_day", day.toordinal(), loader.DAY_US
         with self.guard.store.session(durable=False, wait_s=WAIT_S) as session:
-            if sweeps.is_done(session, account, kind, slot):
+            if sweeps.is_done(session, account, kind, slot) or _still_trades(session, account, day, now_us):
                 return False
         assert self._end_of_day is not None
         try:
@@ -209,3 +212,14 @@ class Daemon:
             {kind: None if at_us is None else (now_us - at_us) / 1_000_000 for kind, at_us in ages.items()},
             tuple(f"{run.id} {run.step} {run.state}" for run in runs.open_kill_runs(session, account)),
         )
+
+
+def _lease_life_us(settings: DatabaseSettings) -> int:
+    return max(LEASE_LEAST_US, LEASE_INTERVALS * settings.sweep_interval_s * 1_000_000)
+
+
+def _still_trades(session: Session, account: str, day: dt.date, now_us: int) -> bool:
+    """Say whether a market the account has a line of today in is surely open: its day is not over at the usual hour."""
+    hours = calendar()
+    rows = session.rows(books.LINES, account=account, session_date=day.isoformat())
+    return any(hours.known(segment, day) and hours.is_open(segment, now_us) for segment in {row[0] for row in rows})

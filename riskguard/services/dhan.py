@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import sqlalchemy as sa
 
-from riskguard.brokers.dhan import Credentials, DhanBroker
+from riskguard.brokers.dhan import Credentials, DhanBroker, Timeouts
 from riskguard.errors import SettingsError
 from riskguard.services.counting import RequestMeter, ledger_of
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.tokens import TokenSource
 from riskguard.store.database import Database
-from riskguard.store.session import Session
+from riskguard.store.session import Session, Store
 from riskguard.store.statements import insert_into, param, prepare
 from riskguard.store.tables.authentication import config
 
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9]{3,20}")
 KEY: Final = "dhan.client_id."
 WAIT_S: Final = 2.0
+ONE_QUESTION: Final = Timeouts(read_s=5.0, call_s=6.0, read_attempts=1)
 TOKEN_MS_MAX: Final = 500
 """How long a request waits for the token's row; after it the last one known is used."""
 
@@ -53,9 +56,14 @@ def save_client_id(session: Session, account: str, client_id: str, now_us: int) 
 
 def client_id_of(guard: RiskGuard, account: str) -> str:
     """Return the client id that was set for *account*; "" without one."""
-    with guard.store.session(durable=False, wait_s=WAIT_S) as session:
+    return client_id_kept(guard.store, account)
+
+
+def client_id_kept(store: Store, account: str) -> str:
+    """The same, of an open database."""
+    with store.session(durable=False, wait_s=WAIT_S) as session:
         row = session.row(CLIENT_OF, key=f"{KEY}{account}")
-        guard.store.roll_back(session)
+        store.roll_back(session)
     return "" if row is None else str(row[0]).strip()
 
 
@@ -69,18 +77,13 @@ def client_id_in(token: str) -> str:
     except (binascii.Error, ValueError, RecursionError):
         return ""
     found = claims.get("dhanClientId") if isinstance(claims, dict) else None
-    text = str(found) if isinstance(found, str | int) else ""
+    text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
     return text if CLIENT_ID.fullmatch(text) else ""
 
 
-def dhan_broker(guard: RiskGuard, settings: DatabaseSettings, account: str) -> DhanBroker:
-    """
-    Return the account's broker at Dhan. Nothing is asked yet, and no token need be there yet.
-
-    Raises SettingsError (the base URL), ExtraMissingError, StoreUnavailableError.
-    """
-    client_id = client_id_of(guard, account)
-    database = Database(guard.store.url, clock=guard.clock, deadline_ms=TOKEN_MS_MAX)
+def credentials_of(database: Database, store: Store, account: str) -> Callable[[], Credentials]:
+    """Return what is asked for the login of *account* before each request."""
+    client_id = client_id_kept(store, account)
     source = TokenSource(database, account)
 
     def credentials() -> Credentials:
@@ -93,9 +96,35 @@ def dhan_broker(guard: RiskGuard, settings: DatabaseSettings, account: str) -> D
             )
         return Credentials(known, token)
 
+    return credentials
+
+
+@contextlib.contextmanager
+def asking_broker(store: Store, settings: DatabaseSettings, account: str) -> Iterator[DhanBroker]:
+    """
+    Open the account's broker for a few questions: nothing is counted or written, and nothing is asked twice.
+
+    Raises SettingsError (the base URL), ExtraMissingError, StoreUnavailableError.
+    """
+    database = Database(store.url, deadline_ms=TOKEN_MS_MAX)
+    with contextlib.closing(database):
+        login = credentials_of(database, store, account)
+        broker = DhanBroker(login, account=account, base_url=settings.dhan_base_url, timeouts=ONE_QUESTION)
+        with contextlib.closing(broker):
+            yield broker
+
+
+def dhan_broker(guard: RiskGuard, settings: DatabaseSettings, account: str) -> DhanBroker:
+    """
+    Return the account's broker at Dhan. Nothing is asked yet, and no token need be there yet.
+
+    Raises SettingsError (the base URL), ExtraMissingError, StoreUnavailableError.
+    """
+    database = Database(guard.store.url, clock=guard.clock, deadline_ms=TOKEN_MS_MAX)
     broker = DhanBroker(
-        credentials, account=account, base_url=settings.dhan_base_url, meter=RequestMeter(account, ledger_of(guard))
-    )
+        credentials_of(database, guard.store, account), account=account, base_url=settings.dhan_base_url,
+        meter=RequestMeter(account, ledger_of(guard)),
+    )  # fmt: skip
     guard.on_close(broker.close)
     guard.on_close(database.close)
     return broker

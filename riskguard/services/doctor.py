@@ -23,6 +23,7 @@ from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
 from riskguard.services.alerts.records import alert_findings
+from riskguard.services.broker_health import broker_account
 from riskguard.services.calendar import looking
 from riskguard.services.charges_health import charges
 from riskguard.services.finding import Finding, Severity
@@ -121,9 +122,7 @@ def _user_folder() -> Path | None:
         return None
 
 
-TRADED = prepare(
-    sa.select(day_books.c.exchange_segment).where(day_books.c.session_date >= param("since")).distinct()
-)
+TRADED = prepare(sa.select(day_books.c.exchange_segment).where(day_books.c.session_date >= param("since")).distinct())
 
 
 def calendar(store: Store, now_us: int) -> Iterator[Finding]:
@@ -339,6 +338,7 @@ FINDINGS: Final[tuple[Look, ...]] = (
     halt_directories,
     heartbeat,
     alert_findings,
+    broker_account,
     *limit_health.FINDINGS,
 )
 """Every look, in the order of a report among findings alike in severity."""

@@ -7,8 +7,12 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How bad: an ERROR is what makes the command end with 1."""
+    """
+    How bad: an ERROR is what makes the command end with 1. OK is said only of what was asked elsewhere and answered
+    well; what could not be asked is a WARNING, for unknown is not ok.
+    """
 
+    OK = "ok"
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
@@ -22,3 +26,8 @@ class Finding:
     subject: str
     what: str
     way_out: str = ""
+
+    @property
+    def status(self) -> str:
+        """Return it in one word for programs: ok, warn, fail."""
+        return {Severity.WARNING: "warn", Severity.ERROR: "fail"}.get(self.severity, "ok")

@@ -233,10 +233,16 @@ SAVE_MARK = insert_into(
 MARK = prepare(
     sa.select(
         _m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us, _m.lower_band_e4, _m.upper_band_e4, _m.ltp_at_us, _m.is_indicative
-    ).where(
-        _m.exchange_segment == param("exchange_segment"), _m.security_id == param("security_id")
-    )
+    ).where(_m.exchange_segment == param("exchange_segment"), _m.security_id == param("security_id"))
 )
+MARKS_OF_LINES = prepare(
+    sa.select(
+        _m.exchange_segment, _m.security_id, _m.ltp_e4, _m.bid_e4, _m.ask_e4, _m.at_us, _m.lower_band_e4, _m.upper_band_e4,
+        _m.ltp_at_us, _m.is_indicative,
+    ).select_from(
+        day_books.join(marks, sa.and_(_b.exchange_segment == _m.exchange_segment, _b.security_id == _m.security_id))
+    ).where(_b.account == param("account"), _b.session_date == param("session_date"))
+)  # fmt: skip
 
 
 def start_line(
@@ -450,6 +456,14 @@ def save_mark(session: Session, key: tuple[str, str], quote: Quote, source: str)
         ask_e4=quote.ask_e4, at_us=quote.at_us, source=source, lower_band_e4=quote.lower_band_e4,
         upper_band_e4=quote.upper_band_e4, ltp_at_us=quote.ltp_at_us, is_indicative=int(quote.is_indicative),
     )  # fmt: skip
+
+
+def marks_of_lines(session: Session, account: str, date: str) -> dict[tuple[str, str], Quote]:
+    """Return the shared mark of every instrument in the day's book, in one read; those without one are left out."""
+    return {
+        (segment, security): Quote(*row[:7])._replace(is_indicative=bool(row[7]))
+        for segment, security, *row in session.rows(MARKS_OF_LINES, account=account, session_date=date)
+    }
 
 
 def mark(session: Session, key: tuple[str, str]) -> Quote | None:

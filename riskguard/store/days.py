@@ -61,6 +61,15 @@ LOWER = prepare(
     .where(_base.account == param("of_account"), _base.session_date == param("of_date"))
     .values(adjustment_e4=_base.adjustment_e4 - param("by_e4"), by_whom=param("by"), reason=param("why"))
 )
+SET_OPENING = prepare(
+    sa.update(day_baselines)
+    .where(
+        _base.account == param("of_account"),
+        _base.session_date == param("of_date"),
+        _base.opening_equity_e4.is_(None),
+    )
+    .values(opening_equity_e4=param("opening_e4"))
+)
 _t = trades.c
 _p = permits.c
 FILLS = prepare(
@@ -204,6 +213,13 @@ def put_close(session: Session, account: str, date: str, key: LineKey, close_e4:
         close_e4=close_e4,
     )  # fmt: skip
     return ran.rowcount == 1
+
+
+def put_opening(session: Session, account: str, date: str, opening_e4: int | None) -> bool:
+    """Put in what the day began with where nobody knew it; False when it stands already, which is then left as it is."""
+    if opening_e4 is None:
+        return False
+    return session.run(SET_OPENING, of_account=account, of_date=date, opening_e4=opening_e4).rowcount == 1
 
 
 def prove(session: Session, account: str, date: str, keys: Iterable[LineKey]) -> None:

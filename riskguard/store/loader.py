@@ -30,7 +30,7 @@ from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.instruments import instruments
 from riskguard.store.tables.journal import accounts, decisions, refusal_repeats
 from riskguard.store.tables.journal import permits as permit_table
-from riskguard.store.tables.runs import day_baselines, pnl_readings, sweeps
+from riskguard.store.tables.runs import day_baselines, day_books, pnl_readings, sweeps
 from riskguard.store.violations import Loop, turn_of
 
 DAY_US = 86_400_000_000
@@ -58,6 +58,18 @@ BY_SYMBOL = prepare(
         sa.or_(_i.symbol == param("symbol"), _i.trading_symbol == param("symbol"))
     )
 )
+INSTRUMENTS_OF_LINES = prepare(
+    sa.select(*(_i[name] for name in INSTRUMENT_COLUMNS))
+    .select_from(
+        day_books.join(
+            instruments,
+            sa.and_(
+                day_books.c.exchange_segment == _i.exchange_segment, day_books.c.security_id == _i.security_id
+            ),
+        )
+    )
+    .where(day_books.c.account == param("account"), day_books.c.session_date == param("session_date"))
+)  # fmt: skip
 FIRST_INSTRUMENTS = prepare(sa.select(*(_i[name] for name in INSTRUMENT_COLUMNS)).limit(param("most")))
 GROUP = prepare(sa.select(accounts.c.group_name).where(accounts.c.account == param("account")))
 _r = pnl_readings.c
@@ -190,6 +202,9 @@ def _read_book(session: Session, loaded: Loaded, now_us: int, whole_day: bool) -
         for line in lines.values():
             line.refresh()
     tables = market_tables() if account.positions else None  # asked once: finding the host's directory costs 20 µs
+    if whole_day:  # a sweep reads every line there is: their instruments in one go
+        for found in session.rows(INSTRUMENTS_OF_LINES, account=account.name, session_date=account.session_date):
+            _know(loaded, found, tables)
     for key in list(account.positions):
         know_instrument(session, loaded, key, tables)
 
@@ -359,8 +374,15 @@ def know_instrument(
         return
     loaded.known_instruments.add(key)
     row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
-    if row is not None and row[_LOT]:
-        # A lot of 0 is a row nobody filled in: no order can be sized by it, so the contract stays unknown.
+    if row is not None:
+        _know(loaded, row, tables)
+
+
+def _know(loaded: Loaded, row: tuple[Any, ...], tables: MarketTables | None) -> None:
+    """Take an instrument's row over. A lot of 0 is a row nobody filled in: the contract stays unknown."""
+    key = (row[0], row[1])
+    loaded.known_instruments.add(key)
+    if row[_LOT]:
         loaded.account.instruments[key] = instrument_from(row, loaded.account.session_date, tables)
 
 

@@ -26,6 +26,7 @@ from riskguard.store.tables.journal import account_heads, accounts
 
 GLOBAL = "GLOBAL"
 INSIST_AFTER_S = 0.1
+CLOSE_WAIT_S = 5.0
 
 
 class StoreBusyError(StoreUnavailableError):
@@ -176,12 +177,21 @@ class Store:
         return found
 
     def close(self) -> None:
-        """Close the connections; the next session opens them again."""
+        """
+        Close the connections; the next session opens them again.
+
+        One that another thread still works on is left to it: closed under its hands it would end the process.
+        """
         self._leave_the_parent()
-        for connection in (self._normal, self._full):
-            if connection is not None:
-                connection.close()
-        self._normal = self._full = self._watch = None
+        if not self._lock.acquire(timeout=CLOSE_WAIT_S):
+            return
+        try:
+            for connection in (self._normal, self._full):
+                if connection is not None:
+                    connection.close()
+            self._normal = self._full = self._watch = None
+        finally:
+            self._lock.release()
 
     # -- transactions ---------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 from riskguard.redaction import clean
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables.base import REAL_ABS_MAX
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.journal import adopted_files, refusal_repeats
@@ -41,6 +41,12 @@ SINCE = prepare(
     sa.select(risk_violations)
     .where(_v.violated_at >= param("since_s"), _v.account_type >= param("low"), _v.account_type <= param("high"))
     .order_by(_v.id)
+)
+NEWEST_BREACH = prepare(
+    sa.select(_v.action_taken, _v.code, _v.detail)
+    .where(_v.account_type == param("account"), _v.limit_id == param("limit_id"), _v.client_order_id.is_(None))
+    .order_by(_v.id.desc())
+    .limit(fixed(1))
 )
 
 # Version 3 knew three kinds; its readers go on finding them under its words.
@@ -125,6 +131,12 @@ def live_breach(
         },
     )
     return int(cursor.lastrowid or 0)
+
+
+def newest_breach(session: Session, account: str, limit_id: str) -> tuple[str, str, str] | None:
+    """Return (action taken, code, detail) of what a sweep wrote last about a limit; None: nothing yet."""
+    row = session.row(NEWEST_BREACH, account=account, limit_id=limit_id)
+    return None if row is None else (str(row[0]), str(row[1] or ""), str(row[2] or ""))
 
 
 def _real(raw: int | None, scale: int) -> float:

@@ -35,7 +35,7 @@ def test_a_day_without_anything(shell: Shell) -> None:
         (("--account", "nobody"), 2, "no account `nobody`"),
         (("--html", "x.html", "--json"), 2, "exclude each other"),
         (("--html", "."), 2, "is a directory"),
-        (("--html", "none/x.html"), 1, "No such file"),
+        (("--html", "none/x.html"), 1, "`--html none/x.html` cannot be written: No such file"),
         (("--db", "none.db"), 1, "no database"),
     ],
 )

@@ -29,7 +29,9 @@ def times(ci: int, soak: int) -> int:
 
 
 class Actor:
-    """One process."""
+    """One process. `MODULE` is run in it; another one brings roles of its own."""
+
+    MODULE = "tests.reliability.actors"
 
     def __init__(self, role: str, url: str, home: str | os.PathLike[str] | None = None, **options: Any) -> None:
         environment = {
@@ -38,7 +40,7 @@ class Actor:
             "RISKGUARD_HOME": str(home or os.environ["RISKGUARD_HOME"]),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.reliability.actors", role, url, json.dumps(options)],
+            [sys.executable, "-m", self.MODULE, role, url, json.dumps(options)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment,
         )  # fmt: skip
         self._read = b""

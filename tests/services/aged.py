@@ -67,6 +67,43 @@ def reading(at_s: int, date: str) -> Row:
     return {"account": "leader", "session_date": date, "at_us": at_s * 1_000_000, "day_pnl_e4": 1, "fresh_marks": 1}
 
 
+def alert(at_s: int, **changes: Any) -> Row:
+    at_us = at_s * 1_000_000
+    return {
+        "account": "leader", "severity": "warning", "code": "FEED_OLD", "message": "m", "at_us": at_us,
+        "dedupe_key": f"k{at_s}", "queued_at_us": at_us, "said_at_us": at_us, "last_at_us": at_us, **changes,
+    }  # fmt: skip
+
+
+def delivery(alert_id: int, at_s: int, **changes: Any) -> Row:
+    return {
+        "alert_id": alert_id, "part": 1, "channel": "phone", "message": "m", "state": "SENT",
+        "next_at_us": at_s * 1_000_000, **changes,
+    }  # fmt: skip
+
+
+def watch(at_s: int, period: str = "", **changes: Any) -> Row:
+    period = period or _date(at_s)
+    return {
+        "account": "leader", "limit_id": f"l{at_s}", "period": period, "updated_at_us": at_s * 1_000_000, **changes,
+    }  # fmt: skip
+
+
+def difference(at_s: int) -> Row:
+    at_us = at_s * 1_000_000
+    return {
+        "account": "leader", "exchange_segment": "NSE_EQ", "security_id": f"{at_s}", "product": "CNC",
+        "session_date": _date(at_s), "ours": 1, "theirs": 2, "first_at_us": at_us, "last_at_us": at_us,
+    }  # fmt: skip
+
+
+def unsolicited(order_id: str, at_s: int) -> Row:
+    return {
+        "account": "leader", "order_id": order_id, "session_date": _date(at_s), "origin": "OTHER",
+        "found_at_us": at_s * 1_000_000,
+    }  # fmt: skip
+
+
 def _date(at_s: int) -> str:
     return Calendar.session_date(at_s * 1_000_000).isoformat()
 
@@ -106,6 +143,11 @@ def fill(path: Path, days: int = 500) -> None:
             made.put(
                 file, "order_modifications", {"order_id": f"o{day}", "modification_type": "PRICE", "modified_at": at}
             )
+            made.put(file, "alerts", alert(at, id=900_000 + day))
+            made.put(file, "alert_deliveries", delivery(900_000 + day, at))
+            made.put(file, "live_watches", watch(at))
+            made.put(file, "book_differences", difference(at))
+            made.put(file, "unsolicited_orders", unsolicited(f"o{day}", at))
             for number in range(4):
                 seen = made.header(file, at + number, rows=1)
                 made.put(file, "positions", {**made.POSITION, "snapshot_ts": at + number, "snapshot_id": seen})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -129,6 +130,18 @@ def test_intervals_that_are_changed_are_obeyed_without_a_restart(
     assert cadence is not None and cadence.every_us["book"] == 33 * SECOND
 
 
+def test_a_new_pace_of_losses_is_kept_without_a_restart(desk: Desk, make_daemon: Callable[..., Daemon]) -> None:
+    """The jobs are fired at it, and the lease lives three of it: a heartbeat must not be judged by a pace nobody keeps."""
+    daemon = make_daemon()
+    for seconds in (30, 1):
+        desk.sql("UPDATE config SET value = ? WHERE key = 'riskguard.sweep_interval_s'", str(seconds))
+        daemon.take_up_accounts()
+        fired = {job.id: job.every_s for job in daemon.schedule._jobs.values() if job.account == "leader"}
+
+        assert fired == {f"{kind}-leader": float(seconds) for kind in ("loss", "book", "funds", "kill")}
+        assert daemon.lease.life_us == max(6, 3 * seconds) * SECOND
+
+
 # -- two of them --------------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +189,37 @@ def test_the_days_end_is_done_once_by_whoever_comes_first(desk: Desk, make_daemo
     assert second.end_the_day() == ["leader"]
 
     assert done == [("leader", "2025-06-02"), ("leader", "2025-06-03")]
+
+
+ENDS = table("""
+    segment       at                   done
+    MCX_COMM      2026-11-05T18:31:00  no
+    MCX_COMM      2026-11-05T23:56:00  yes
+    NSE_EQ        2026-11-05T18:31:00  yes
+    NSE_EQ        2024-11-01T18:31:00  no
+    NSE_EQ        2024-11-01T20:00:00  yes
+    -             2024-11-01T18:31:00  yes
+""")
+
+
+@pytest.mark.parametrize("row", ENDS, ids=str)
+def test_the_day_ends_when_the_markets_it_has_lines_in_are_closed(
+    desk: Desk, make_daemon: Callable[..., Daemon], row: Row
+) -> None:
+    """Commodities trade to midnight and muhurat begins after the usual hour: a report before that leaves fills out."""
+    at = dt.datetime.fromisoformat(f"{row.at}+05:30")
+    desk.clock.at_us = int(at.timestamp()) * SECOND
+    if row.segment is not None:
+        desk.sql(
+            "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product, start_quantity) "
+            "VALUES ('leader', ?, ?, '1', 'MARGIN', 1)", at.date().isoformat(), row.segment,
+        )  # fmt: skip
+    done: list[str] = []
+    daemon = make_daemon(end_of_day=lambda _guard, account, _date: done.append(account))
+    daemon.take_up_accounts()
+    daemon.end_the_day()
+
+    assert done == (["leader"] if row.done == "yes" else [])
 
 
 # -- a stop ----------------------------------------------------------------------------------------------------------

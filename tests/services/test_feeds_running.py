@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from riskguard.core.seen import SeenHolding, SeenLedgerEntry
 from riskguard.errors import BrokerUnavailableError, SettingsError
+from riskguard.services.dhan import client_id_in, save_client_id
 from riskguard.services.feeds import doors, portfolio
 from riskguard.services.feeds.rereads import Rereads
-from riskguard.services.feeds.running import Feeds, client_id_of
+from riskguard.services.feeds.running import Feeds
 from riskguard.services.settings import DatabaseSettings
 from riskguard.store import connections, loader
 from riskguard.store.database import Database
@@ -161,7 +162,7 @@ def test_an_account_without_a_token_is_taken_up_when_it_has_one(
     assert found.streams == {} and caplog.text.count("leader has no order updates") == 1
     give_token(desk, "not-a-json-web-token")
     look_again(desk, found)
-    assert found.streams == {} and "names no client" in caplog.text
+    assert found.streams == {} and "names none" in caplog.text
     give_token(desk)
     look_again(desk, found)
     until(lambda: stream.lines)
@@ -244,7 +245,22 @@ TOKENS += [
 @pytest.mark.parametrize("case", TOKENS, ids=lambda case: case[1] or case[0][:5])
 def test_the_client_id_stands_in_the_token(case: tuple[str, str]) -> None:
     """Unverified: the broker verifies it."""
-    assert client_id_of(case[0]) == case[1]
+    assert client_id_in(case[0]) == case[1]
+
+
+def test_the_client_id_that_was_set_logs_in_where_the_token_names_none(
+    desk: Desk, feeds: Callable[..., Feeds], stream: StreamServer
+) -> None:
+    """The requests of the account, its prices and its order updates go by one name; without any nobody is called."""
+    token = give_token(desk, "sandbox-token-of-1100099001")
+    found = feeds(order_updates="on", order_updates_url=stream.url)
+    assert found.streams == {}
+    with desk.store.session() as session:
+        save_client_id(session, ACCOUNT, CLIENT, desk.clock.now_us())
+    look_again(desk, found)
+    until(lambda: stream.lines)
+
+    assert stream.logins[0]["LoginReq"] == {"MsgCode": 42, "ClientId": CLIENT, "Token": token}
 
 
 # -- asking for the lists -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The pre-order check: what it answers, what is on disk when it has, and what it a
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import shutil
@@ -13,19 +14,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from riskguard.core.reject import RejectCode
 from riskguard.core.state import TradingState
-from riskguard.errors import DatabaseMissingError, DecisionUnknownError, SchemaMismatchError, UnknownAccountError
+from riskguard.errors import (
+    DatabaseMissingError,
+    DecisionUnknownError,
+    QuoteInvalidError,
+    SchemaMismatchError,
+    UnknownAccountError,
+)
 from riskguard.services import overview
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.wiring import open_guard
 from riskguard.store import halt, session
 from riskguard.store.sqlite import has_wal_reset_bug
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, locked, rulebook
+from tests.services.desk import ACCOUNT, SECOND, Desk, e4, eventually, locked, rulebook
 
 TIGHT = rulebook(order_value='check = "order_value"\norder_value_inr_max = "1000"')
 
@@ -823,6 +831,48 @@ def test_a_quote_reaches_other_processes_through_the_database(make_desk: Callabl
     assert codes(other.check(made.order(price=None, quantity=10, side="BUY"))) == ["ORDER_VALUE_ABOVE_LIMIT"]
     made.clock.advance(5.000001)
     assert codes(other.check(made.order(price=None, quantity=5))) == ["PRICE_UNKNOWN"]
+
+
+STAMPS = table("""
+    first_s  then_s  stands  shared
+    0        -1      100     100
+    0        0       101     101
+    1        0       100     100
+    2        0       100     100
+    3        0       101     101
+    864000   0       101     101
+""")
+
+
+@pytest.mark.parametrize("row", STAMPS, ids=str)
+def test_a_stamp_of_the_future_does_not_stand_before_every_true_one(desk: Desk, row: Row) -> None:
+    """Two seconds are two clocks; more is a wrong one, and what it stamped goes, here and for other processes."""
+    for price, stamp in (("100", row.first_s), ("101", row.then_s)):
+        desk.guard.quote("NSE_EQ", "1333", ltp=price, at=desk.clock.now_us() + int(stamp) * SECOND)
+        desk.guard._saved_marks.clear()  # shared at most once a second
+
+    held = desk.guard.held_quote(("NSE_EQ", "1333"))
+    assert held is not None and held.ltp_e4 == e4(row.stands)
+    assert desk.rows("SELECT ltp_e4 FROM marks WHERE security_id = '1333'") == [(e4(row.shared),)]
+
+
+def test_another_process_s_older_push_does_not_take_a_newer_mark_away(desk: Desk) -> None:
+    """It was stopped, or its feed went back in time; a stamp of 1970 is the oldest of all."""
+    desk.guard.quote("NSE_EQ", "1333", ltp="100")
+    for late_us in (desk.clock.now_us() - 1, 1):
+        desk.another_guard().quote("NSE_EQ", "1333", ltp="7", at=late_us)
+        assert desk.rows("SELECT ltp_e4 FROM marks WHERE security_id = '1333'") == [(e4("100"),)]
+    desk.another_guard().quote("NSE_EQ", "1333", ltp="101")
+
+    assert desk.rows("SELECT ltp_e4 FROM marks WHERE security_id = '1333'") == [(e4("101"),)]
+
+
+@pytest.mark.parametrize("at", [dt.datetime.fromisoformat("2025-06-02T10:30"), "10:30", 1.5, True, 0, -1])
+def test_a_quote_says_when_it_was_true(desk: Desk, at: Any) -> None:
+    """A time without a zone would be read by the host's: refused, as what is no time at all."""
+    with pytest.raises(QuoteInvalidError, match="wants the time"):
+        desk.guard.quote("NSE_EQ", "1333", ltp="100", at=at)
+    assert desk.guard.quote("NSE_EQ", "1333", ltp="100", at=dt.datetime(2025, 6, 2, 5, tzinfo=dt.UTC))
 
 
 def test_an_older_quote_is_ignored(desk: Desk) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from riskguard.clock import SystemClock
 from riskguard.core.account import Account, TimeLog
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.kill.killrun.pace import Pace
 from riskguard.services.kill.killrun.plans import BACK_OFF_US_MAX, EXHAUSTED_US, back_off_us
+from riskguard.services.sweeps.schedule import Schedule
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, Desk, rulebook
+from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, rulebook
 from tests.services.killing import Judge, quote_all
 
 ORDERS = 100
@@ -62,6 +64,24 @@ def test_what_others_sent_counts(make_desk: Callable[..., Desk]) -> None:
     runner.advance()
 
     assert len(desk.rows("SELECT id FROM kill_steps")) == 8
+
+
+def test_the_daemon_does_not_wait_a_tick_for_the_next_messages(make_desk: Callable[..., Desk]) -> None:
+    """Fifteen orders at five a second, and a tick of ten minutes: the rounds after the first are fired by what they can do."""
+    limit = 'check = "order_rate"\nwindows = [{ messages_max = 5, reserve = 1, per_s = 1 }]'
+    desk = make_desk(text=rulebook(order_rate=limit), clock=SystemClock())
+    desk.sweeper.sweep()
+    for _ in range(15):
+        desk.past(desk.order("BUY", 1, "90"))
+    desk.kill()
+    schedule = Schedule(desk.guard)
+    schedule.watch(desk.sweeper, 600.0)
+    schedule.start()
+    try:
+        eventually(lambda: desk.one("SELECT state FROM kill_runs") == "DONE", 120)
+    finally:
+        schedule.stop()
+    assert [order for order in desk.broker.orders() if order.is_live] == []
 
 
 LEFT = table("""

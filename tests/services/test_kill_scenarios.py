@@ -108,6 +108,7 @@ SCENARIOS = table("""
     broker   share+10                   -                             can=lock,lock:silent*1           LOCKED            -
     broker   share+10                   -                             can=lock,lock:lost*2             LOCKED            -
     broker   share+10                   -                             can=lock,lock:refuse*1           LOCKED_LOCALLY    -
+    broker   share+10                   -                             can=lock,lock:fail*2             LOCKED            -
     broker   share+10                   -                             can=lock,is_locked:fail*3        LOCKED            -
     broker   share+10,share+4:CNC       -                             can=lock                         LOCKED_LOCALLY    share
     broker   share+10                   -                             can=lock,lag=8                   LOCKED            -

@@ -20,7 +20,7 @@ from riskguard.services.sweeps.claims import Lease
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import halt, runs, sweeps
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, Desk, e4, locked
+from tests.services.desk import ACCOUNT, FUTURE, SECOND, Desk, e4, locked, rulebook
 
 Make = Callable[..., Sweeper]
 
@@ -183,6 +183,23 @@ def test_the_kill_run_begins_when_the_limit_is_reached(desk: Desk, parts: Make) 
     assert told == [1] and sweeper.killing
 
 
+def test_the_switch_is_pulled_before_anybody_is_told(desk: Desk, parts: Make) -> None:
+    """Telling may wait for a log nobody reads: by the first word about the loss the account is halted."""
+    desk.hold(10, "1000")
+    sweeper, states = parts(), []
+    told = desk.alerts.tell
+
+    def tell(account: str, severity: str, message: str) -> None:
+        states.append(desk.guard.state(ACCOUNT).state.name)
+        told(account, severity, message)
+
+    desk.alerts.tell = tell  # type: ignore[method-assign]
+    desk.clock.advance(2)
+    desk.guard.quote("NSE_EQ", "1333", ltp="240")
+
+    assert sweeper.loss().killed and states and set(states) == {"HALTED"}
+
+
 def test_what_a_broker_does_not_offer_is_not_asked(desk: Desk) -> None:
     """The broker whose requests are counted has an attribute `ledger`, and it is no book of money."""
     from riskguard.services.counting import CountedBroker, ledger_of
@@ -225,6 +242,74 @@ def test_holdings_and_the_ledger_are_stored_and_the_profile_is_judged_by(desk: D
     assert desk.one("SELECT count(*) FROM ledger_entries") == 1
     assert sweeper.known.profile is not None and sweeper.known.profile.may_place is False
     assert sweeper.known.funds is not None and sweeper.known.funds_at_us == desk.clock.now_us()
+
+
+OPENS = table("""
+    first  then
+    funds  book
+    book   funds
+""")
+
+
+@pytest.mark.parametrize("row", OPENS, ids=str)
+def test_the_day_begins_with_what_the_broker_says_it_had(desk: Desk, parts: Make, row: Row) -> None:
+    """The book's look has no funds in it: whichever comes first, the baseline has them, and a later answer changes none."""
+    desk.clock.advance(86_400)  # the day a database is made is begun by `init`
+    sweeper = parts()
+    do: dict[str, Callable[[], object]] = {"funds": sweeper.slow, "book": sweeper.book}
+    assert do[row.first]() and do[row.then]()
+    begun = desk.rows("SELECT session_date, source, opening_equity_e4 FROM day_baselines ORDER BY session_date")
+    assert begun[-1] == ("2025-06-03", "OPEN", desk.broker.funds().opening_e4)
+
+    desk.broker.funds = lambda: SeenFunds(e4("7"), e4("7"), None)  # type: ignore[method-assign]
+    desk.clock.advance(60)
+    assert sweeper.slow()
+    assert desk.rows("SELECT session_date, source, opening_equity_e4 FROM day_baselines ORDER BY session_date") == begun
+
+
+def test_funds_of_yesterday_begin_no_day(desk: Desk, parts: Make) -> None:
+    """A daemon that ran over midnight knows them still: what the new day began with is asked anew."""
+    sweeper = parts()
+    assert sweeper.slow()
+    desk.clock.advance(86_400)
+    assert sweeper.book()
+    assert desk.rows("SELECT opening_equity_e4 FROM day_baselines WHERE session_date = '2025-06-03'") == [(None,)]
+    assert sweeper.slow()
+    assert desk.rows("SELECT opening_equity_e4 FROM day_baselines WHERE session_date = '2025-06-03'") != [(None,)]
+
+
+def test_a_process_that_has_not_looked_yet_lets_no_risk_in_while_something_is_in_doubt(
+    make_desk: Callable[..., Desk],
+) -> None:
+    """
+    Another process died with an order sent and unanswered. The one that follows judges losses at once and leaves no
+    heartbeat before it has seen the broker's orders: also another share's order waits for that. The control has no doubt.
+    """
+    for doubt in (True, False):
+        desk = make_desk(text=rulebook(sweep_heartbeat='check = "sweep_heartbeat"\nintervals_max = 3'))
+        desk.sweep()
+        desk.quote("100")
+        if doubt:
+            with pytest.raises(KeyboardInterrupt), desk.guard.check(desk.order()).permit.sending():
+                raise KeyboardInterrupt
+            assert desk.permit("o-1") == "UNKNOWN"
+        desk.clock.advance(60)
+        desk.guard.quote(*FUTURE.key, ltp="100")
+        desk.broker.behave("orders", "fail")
+        sweeper = Sweeper(desk.guard, ACCOUNT, desk.broker, marks=desk.broker, cadence=Cadence.of(DatabaseSettings()))
+        assert sweeper.loss().pnl is not None and sweeper.book()
+
+        def asked(desk: Desk = desk) -> list[str]:
+            return [each.code.value for each in desk.guard.check(desk.order_of(FUTURE, "BUY", 25, "100")).rejects]
+
+        assert asked() == (["SWEEP_STALE"] if doubt else [])
+        desk.broker.behave("orders", "ok")
+        for _ in range(5):
+            desk.clock.advance(2)
+            sweeper.loss(), sweeper.book()
+        desk.clock.advance(2)
+        sweeper.loss()
+        assert asked() == []
 
 
 # -- what a read costs -----------------------------------------------------------------------------------------------------

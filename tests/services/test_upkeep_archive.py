@@ -75,6 +75,11 @@ PLAIN = [
     ("order_modifications", lambda at: {"order_id": "gone", "modification_type": "PRICE", "modified_at": at}, TRADES),
     ("websocket_messages", lambda at: {**made.MESSAGE, "received_at": at, "is_processed": 1}, TRADES),
     ("postback_events", lambda at: {**made.POSTBACK, "received_at": at, "is_processed": 1}, TRADES),
+    ("alerts", aged.alert, LOGS),
+    ("alert_deliveries", lambda at: aged.delivery(at, at), LOGS),
+    ("live_watches", aged.watch, LOGS),
+    ("book_differences", aged.difference, LOGS),
+    ("unsolicited_orders", lambda at: aged.unsolicited(f"u{at}", at), TRADES),
 ]
 
 
@@ -294,6 +299,53 @@ def test_heartbeat_and_readings_keep_what_is_asked_for(make_desk: Callable[..., 
 
     assert ids(desk, "sweeps", "slot") == [READINGS - 10, READINGS - 5]
     assert ids(desk, "pnl_readings", "at_us") == [(READINGS - 8) * 1_000_000]
+
+
+DAYS_AGO = LOGS - 10 * 86_400
+ALERTS: dict[str, tuple[Row, Row, int]] = {
+    # what: the alert, its delivery, how many rows of both leave
+    "told and done": ({}, {}, 2),
+    "not handed to the channels": ({"queued_at_us": None}, {}, 0),
+    "repeats nobody was told of": ({"untold": 1}, {}, 0),
+    "raised again lately": ({"last_at_us": LOGS * 1_000_000}, {}, 0),
+    "still waiting": ({}, {"state": "WAITING"}, 0),
+    "perhaps sent": ({}, {"state": "SENDING"}, 0),
+    "tried lately": ({}, {"next_at_us": LOGS * 1_000_000}, 0),
+    "told once for ever": ({"once": "event"}, {}, 1),
+}
+
+
+@pytest.mark.parametrize(("alert", "delivery", "leave"), ALERTS.values(), ids=ALERTS)
+def test_an_alert_stays_until_it_is_told(desk: Desk, alert: Row, delivery: Row, leave: int) -> None:
+    """It leaves with its deliveries or not at all; of one told once for ever the row stays, so that it is not told again."""
+    aged.put(desk.path, "alerts", aged.alert(DAYS_AGO, id=900, **alert))
+    aged.put(desk.path, "alert_deliveries", aged.delivery(900, DAYS_AGO, **delivery))
+
+    assert run(desk).rows == leave
+    assert ids(desk, "alerts") == ([] if leave == 2 else [900])
+
+
+def test_memories_of_a_period_leave_and_those_for_ever_stay(desk: Desk) -> None:
+    """A session, a week and a month that are over; the peak of a drawdown is needed whatever its age."""
+    very_old = TRADES - 10
+    periods = ("2024-05-01", "2024-W18", "2024-05", "")
+    aged.put(desk.path, "live_watches", *({**aged.watch(very_old, "x"), "period": each} for each in periods))
+
+    run(desk)
+
+    assert desk.rows("SELECT period FROM live_watches WHERE limit_id = ?", f"l{very_old}") == [("",)]
+
+
+def test_an_order_nobody_asked_about_is_remembered_while_it_lives(desk: Desk) -> None:
+    """Forgotten while the broker still lists it, it would be found a second time."""
+    aged.put(desk.path, "orders", aged.order("rests", DAYS_AGO - 400 * 86_400, status="PENDING"))
+    aged.put(
+        desk.path, "unsolicited_orders", aged.unsolicited("rests", TRADES - 1), aged.unsolicited("gone", TRADES - 1)
+    )
+
+    run(desk)
+
+    assert ids(desk, "unsolicited_orders", "order_id") == ["rests"]
 
 
 # -- nothing else changes ----------------------------------------------------------------------------------------------

@@ -133,10 +133,10 @@ def test_a_second_row_of_the_same_key_is_passed_over(held: Held, name: str) -> N
     columns = "account, session_date, at_us, source" if name == "day_baselines" else "*"
     word = "REPLACE" if held.dialect == "sqlite" else "INSERT"
     held.run(
-        f"{word} INTO {name} ({columns}) SELECT {columns} FROM {name}"
+        f"{word} INTO {name} ({columns}) SELECT {columns} FROM {name}"  # noqa: S608
         if columns != "*"
-        else f"{word} INTO {name} SELECT * FROM {name}"
-    )  # noqa: E501, S608
+        else f"{word} INTO {name} SELECT * FROM {name}"  # noqa: S608
+    )
 
     assert held.ask(f"SELECT * FROM {name}") == before  # noqa: S608
     held.run(f"DROP TRIGGER {name}_once" + (f" ON {name}" if held.dialect == "postgresql" else ""))
@@ -145,6 +145,7 @@ def test_a_second_row_of_the_same_key_is_passed_over(held: Held, name: str) -> N
             held.run(f"INSERT INTO {name} SELECT * FROM {name}")  # noqa: S608
     elif name == "day_baselines":
         held.run(
-            "REPLACE INTO day_baselines (account, session_date, at_us, source) SELECT account, session_date, at_us, 'X' FROM day_baselines"
-        )  # noqa: E501
+            "REPLACE INTO day_baselines (account, session_date, at_us, source) "
+            "SELECT account, session_date, at_us, 'X' FROM day_baselines"
+        )
         assert held.ask("SELECT source, adjustment_e4 FROM day_baselines") == [("X", 0)]

@@ -53,6 +53,9 @@ class DhanBroker(Placing, Control):
     """
 
     name = "dhan"
+    look_apart_us: Final = 500_000
+    """A kill run's look is six requests: twelve of the twenty reads a second that all programs of a client share. A
+    refused one counts too, so that looking faster ends in seeing nothing."""
 
     def __init__(
         self, credentials: Callable[[], Credentials], *, account: str = "", base_url: str = LIVE_URL,
@@ -86,6 +89,11 @@ class DhanBroker(Placing, Control):
     def close(self) -> None:
         """Close the idle connections; the next call makes new ones."""
         self.wire.close()
+
+    @property
+    def order_requests(self) -> int:
+        """How many requests `orders` is: one for each list."""
+        return len(self.lists)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

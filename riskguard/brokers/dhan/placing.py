@@ -66,10 +66,11 @@ class Placing:
             )
         self._own(approved)
         order = approved.order
+        # Zeros and not nothing: what is left out may stay as it stood, and a stop that keeps its trigger is no exit.
         asked = {
             "order_id": number, "order_type": order.order_type, "leg_name": None, "quantity": order.quantity,
-            "price": None if order.price_e4 is None else as_number(order.price_e4),
-            "trigger_price": None if order.trigger_price_e4 is None else as_number(order.trigger_price_e4),
+            "price": 0.0 if order.price_e4 is None else as_number(order.price_e4),
+            "trigger_price": 0.0 if order.trigger_price_e4 is None else as_number(order.trigger_price_e4),
             "disclosed_quantity": order.disclosed_quantity or None, "validity": order.validity,
         }  # fmt: skip
         return self._sent(approved, lambda dhan: dhan.modify_order(**asked), _one_id, what="modify")

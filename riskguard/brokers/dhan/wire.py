@@ -13,10 +13,12 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from riskguard.brokers.dhan.attempt import Attempt, Deadline, session_class
+from riskguard.clock import SystemClock
 from riskguard.errors import (
     BrokerUnavailableError,
     BrokerUnconfirmedError,
@@ -63,6 +65,8 @@ class Answer:
 
     status: int
     body: bytes = field(repr=False)
+    date: str = ""
+    """When the server says it answered, as HTTP writes it; "" where it does not."""
 
 
 class Meter(Protocol):
@@ -115,6 +119,8 @@ class Wire:
         self._mutex = threading.Lock()
         self._idle: list[_Line] = []
         self._told: Credentials | None = None
+        # The server's time in microseconds, whole seconds, and our elapsed time when it came; for whoever asks of clocks.
+        self.heard_at: tuple[int, int] | None = None
 
     def call(
         self,
@@ -163,7 +169,15 @@ class Wire:
             self._meter.answered()
         if not isinstance(answer, Answer):
             raise BrokerUnconfirmedError(f"`{what}`: the client returned no answer of the server")
+        self._hear(answer.date)
         return answer
+
+    def _hear(self, date: str) -> None:
+        try:
+            server_us = round(parsedate_to_datetime(date).timestamp()) * 1_000_000
+        except (ValueError, TypeError, OverflowError):
+            return  # it tells no time, or none that can be read
+        self.heard_at = server_us, SystemClock().elapsed_us()
 
     def client_id(self) -> str:
         """Return whose account it is, as the last request had it; raises BrokerUnavailableError before the first."""
@@ -221,6 +235,8 @@ class _Line:
             raise ExtraMissingError("dhan", "dhanhq", "accounts at Dhan") from None
         self._url, self._timeouts = wire.base_url, (wire.timeouts.connect_s, wire.timeouts.read_s)
         self._session = session_class()()
+        # What is on this machine is reached directly: a proxy of the environment would be told the token.
+        self._session.trust_env = urlsplit(wire.base_url).hostname not in LOOPBACK
         self.credentials = Credentials("", "")
         self.client: Any = dhanhq(self)
 
@@ -254,7 +270,7 @@ class _Line:
         answer = self._session.request(
             method, url, data=data, headers=headers, timeout=self._timeouts, allow_redirects=False
         )
-        return Answer(int(answer.status_code), bytes(answer.content))
+        return Answer(int(answer.status_code), bytes(answer.content), str(answer.headers.get("Date", "")))
 
     def close(self) -> None:
         self._session.close()

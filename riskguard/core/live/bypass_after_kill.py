@@ -2,9 +2,9 @@
 Bypass after a kill: while the account is killed, risk was added. The kill is run again.
 
 At the first look under a kill the reach of each line is kept: its position with everything that works on that side
-filled. A position beyond that reach, a working order that adds to a position and was not there, or the broker's own
-switch found off after it was on, is a bypass. Late fills of orders that worked when the kill came are none. What was
-found becomes the new reach: each bypass runs the kill once.
+filled. A position beyond that reach, or a working order that adds to a position and was not there, is a bypass. Late
+fills of orders that worked when the kill came are none. What was found becomes the new reach: each bypass runs the kill
+once. The broker's own switch found off is seen by the finished kill run itself, which reads it (`killrun.watch`).
 """
 
 from __future__ import annotations
@@ -30,20 +30,14 @@ def judge(view: View, limit: Limit, params: Parameters, memory: Memory, now_us: 
     begun_us = min(since_us)
     now = _book(view)
     if memory.get("begun_us") != begun_us:
-        return Verdict({"begun_us": begun_us, **now, "locked": bool(view.broker_locked)})
+        return Verdict({"begun_us": begun_us, **now})
     wrong = _beyond(view, memory, now)
-    locked = bool(memory.get("locked"))
-    if view.broker_locked is False and (locked or view.lock_wanted) and not memory.get("unlocked"):
-        wrong.append("the broker's own switch is off")
-    if view.broker_locked is not None:
-        locked = view.broker_locked
-    off = view.broker_locked is False if view.broker_locked is not None else bool(memory.get("unlocked"))
     reach = {
         name: [max(high, now["reach"].get(name, (0, 0))[0]), min(low, now["reach"].get(name, (0, 0))[1])]
         for name, (high, low) in {**dict.fromkeys(now["reach"], (0, 0)), **memory["reach"]}.items()
     }
     orders = sorted({*memory["orders"], *now["orders"]})
-    made = Verdict({"begun_us": begun_us, "reach": reach, "orders": orders, "locked": locked, "unlocked": off})
+    made = Verdict({"begun_us": begun_us, "reach": reach, "orders": orders})
     if wrong:
         said = f"risk was added while killed: {'; '.join(wrong[:5])} (limit `{limit.id}`)"
         found = Finding("BYPASS_AFTER_KILL", "critical", said, limit.id, len(wrong), 0, "events")

@@ -19,6 +19,8 @@ from riskguard.core.state import TradingState
 TWICE_US_MIN: Final = 2_000_000
 TWICE_US_MAX: Final = 30_000_000
 """Two readings prove a loss when they are this far apart: closer is one tick, further is two stories."""
+STAND_IN_US_MAX: Final = 150_000_000
+"""The same for another's figure, and how old one may be: funds are asked for every minute only."""
 
 Tier = Annotated[int, Field(gt=0, lt=100)]
 Tiers = Annotated[list[Tier], Field(min_length=1, max_length=10)]
@@ -59,7 +61,8 @@ class Reading:
     One measured loss against its limit, both 1/10000 rupee.
 
     `fresh` is False where a mark had to be widened; `proof` False where another's figure stands in for ours: it
-    needs the second reading however large it is, and never flattens.
+    needs the second reading however large it is, and never flattens. `at_us` is when such a figure was asked for:
+    the same answer looked at twice is one reading. None: now.
     """
 
     loss_e4: int
@@ -68,6 +71,7 @@ class Reading:
     date: str
     what: str = "loss"
     proof: bool = True
+    at_us: int | None = None
 
 
 def judge_loss(
@@ -121,11 +125,12 @@ def _proven(made: Verdict, kept: dict[str, Any], limit: Limit, reading: Reading,
     """Say whether this reading proves the loss; else keep it as the first of two."""
     if reading.proof and reading.loss_e4 * 100 >= reading.limit_e4 * at_once_pct:
         return True
+    at_us = now_us if reading.at_us is None else reading.at_us
     first_us = kept.get("breached_at_us")
-    apart_us = None if first_us is None else now_us - first_us
-    if apart_us is None or apart_us > TWICE_US_MAX or apart_us < 0:
+    apart_us = None if first_us is None else at_us - first_us
+    if apart_us is None or apart_us > (TWICE_US_MAX if reading.proof else STAND_IN_US_MAX) or apart_us < 0:
         made.findings.append(_finding(limit, reading, "SEEN", "one reading; a second one confirms"))
-        kept["breached_at_us"] = now_us
+        kept["breached_at_us"] = at_us
         return False
     return bool(apart_us >= TWICE_US_MIN)
 

@@ -45,6 +45,7 @@ class Peer:
     pnl_at_us: int | None
     fresh: bool
     nets: Mapping[InstrumentKey, int] | None = None  # by instrument, products added; None: its book is not known
+    opening_e4: int | None = None  # its equity when the session began
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ class View:
     parts: Parts | None = None
     realised_e4: int | None = None  # of today, charges taken off
     broker_pnl_e4: int | None = None  # the broker's own figure of the day, on our definition
+    broker_at_us: int | None = None  # when its list was fetched; None: now
     equity_pnl_e4: int | None = None  # change of equity since the day's start, net of deposits and payouts
+    equity_at_us: int | None = None  # when its funds were fetched; None: now
     compared_e4: tuple[int, int] | None = None  # (ours, the broker's) over the rows both have, before charges
     days: Mapping[str, int | None] | None = None  # earlier sessions of this month and week: date -> last known P&L
     fills: DayFills | None = None  # today's round trips, entries and average prices
@@ -122,10 +125,9 @@ class View:
     unsolicited: tuple[Unsolicited, ...] | None = None
     baskets: tuple[Basket, ...] | None = None
     peers: tuple[Peer, ...] | None = None  # the others of the group; () for none
+    everybody: tuple[Peer, ...] | None = None  # all other accounts; () for none
     leader: Peer | None = None  # whom this account copies; None: nobody, or not known
     copied: frozenset[InstrumentKey] | None = None  # what it came to hold by copying today
-    broker_locked: bool | None = None  # what the broker's own switch reads
-    lock_wanted: bool = False  # a kill had locked it
 
     @property
     def date(self) -> str:
@@ -152,11 +154,28 @@ class View:
         found = self.parts.by_strategy if scope.kind == "STRATEGY" else self.parts.by_segment
         return found.get(scope.name, 0), self.parts.fresh
 
+    def others(self, scope: Scope) -> tuple[Peer, ...] | None:
+        """Return the other accounts of a GROUP or GLOBAL scope; () for any other, None: not known."""
+        return {"GROUP": self.peers, "GLOBAL": self.everybody}.get(scope.kind, ())
+
+    def summed_e4(self, scope: Scope) -> tuple[int | None, bool]:
+        """Return the day's P&L of every account of *scope* together; one that is not known makes it unknown."""
+        return self._summed_e4(self.others(scope))
+
+    def opening_e4(self, scope: Scope) -> int | None:
+        """Return what the accounts of *scope* were worth together when the session began; None: one is not known."""
+        others = self.others(scope)
+        known = [self.account.opening_equity_e4, *(peer.opening_e4 for peer in others or ())]
+        return None if others is None or None in known else sum(each for each in known if each is not None)
+
     def _group_e4(self) -> tuple[int | None, bool]:
+        return self._summed_e4(self.peers)
+
+    def _summed_e4(self, others: tuple[Peer, ...] | None) -> tuple[int | None, bool]:
         total, fresh = self.pnl.total_e4, self.pnl.fresh
-        if total is None or self.peers is None:
+        if total is None or others is None:
             return None, False
-        for peer in self.peers:
+        for peer in others:
             if peer.pnl_e4 is None or peer.pnl_at_us is None:
                 return None, False
             total += peer.pnl_e4

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
-import json
 import logging
 import os
 import secrets
 import threading
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -145,11 +142,11 @@ class Feeds:
 
     def _open(self, account: str, url: str) -> None:
         source = TokenSource(self.database, account)
-        login_of(source)  # an account without a token is tried again later, not connected in vain
+        login_of(self.guard, source)  # an account without a token is tried again later, not connected in vain
         connection_id = f"order-updates-{account}-{os.getpid()}-{secrets.token_hex(4)}"
         listener = StreamInbox(self.guard, account, connection_id, url, self.intake, self.rereads)
         stream = OrderUpdates(
-            account, lambda: login_of(source), listener, self.guard.clock, url=url, timing=self._timing
+            account, lambda: login_of(self.guard, source), listener, self.guard.clock, url=url, timing=self._timing
         )
         stream.start()
         self.streams[account] = stream
@@ -179,26 +176,19 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",")) if text.strip() else ()
 
 
-def login_of(source: TokenSource) -> Login:
+def login_of(guard: RiskGuard, source: TokenSource) -> Login:
     """
-    Return who logs in to the stream: the account's present token, and the client id that stands in it.
+    Return who logs in to the stream: the account's present token, and the client id that was set or stands in it.
 
-    Raises TokenMissingError, SecretKeyError and its family, and SettingsError for a token that names no client.
+    Raises TokenMissingError, SecretKeyError and its family, StoreError, and SettingsError where nothing names the client.
     """
+    from riskguard.services.dhan import client_id_in, client_id_of
+
     token = source.current()
     text = token.value.get_secret_value()
-    client_id = client_id_of(text)
+    client_id = client_id_of(guard, source.account) or client_id_in(text)
     if not client_id:
-        raise SettingsError(f"the token of `{source.account}` names no client: set the one made at the broker")
+        raise SettingsError(
+            f"`{source.account}` has no client id and its token names none: `riskguard init --client-id` sets it"
+        )
     return Login(client_id, SecretStr(text), token.id)
-
-
-def client_id_of(token: str) -> str:
-    """Return the broker's client id out of a JSON web token, unverified; "" when it is none or does not say."""
-    parts = token.split(".")
-    try:
-        claims: Any = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError, IndexError, RecursionError):
-        return ""
-    found = claims.get("dhanClientId") if isinstance(claims, dict) else None
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""

@@ -36,6 +36,12 @@ def keeps_hours(broker: object) -> bool:
     return getattr(broker, "keeps_hours", True) is not False
 
 
+def look_apart_us(broker: object) -> int:
+    """Return how far apart the looks of a kill run must be, microseconds; 0: as often as it likes."""
+    found = getattr(broker, "look_apart_us", 0)
+    return found if type(found) is int and found > 0 else 0
+
+
 def modify_of(broker: object) -> Any:
     """Return the broker's `modify`, None where it changes no order."""
     return getattr(broker, "modify", None) if _has(broker, "modify") else None

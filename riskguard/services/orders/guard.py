@@ -7,6 +7,7 @@ with its reservation or its violation before anybody hears of it.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import secrets
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from riskguard.core.decide import Decision, breaches_of, decide
 from riskguard.core.exposure import underlying_of
 from riskguard.core.order import Order
+from riskguard.core.pricing import CLOCK_SKEW_MAX_US, supersedes
 from riskguard.core.quote import Quote
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import Cause, TradingState, severest
@@ -216,9 +218,10 @@ class RiskGuard:
     def newest_quote(self, session: Session, key: tuple[str, str]) -> Quote | None:
         """Return the newer of this process's quote and the shared `marks` row."""
         own = self._quotes.get(key)
-        if own is None or self.clock.now_us() - own.at_us > SHARED_MARK_US:
+        now_us = self.clock.now_us()
+        if own is None or not -CLOCK_SKEW_MAX_US <= now_us - own.at_us <= SHARED_MARK_US:
             shared = books.mark(session, key)
-            if shared is not None and (own is None or shared.at_us > own.at_us):
+            if shared is not None and (own is None or supersedes(shared, own, now_us)):
                 own = shared
         return own
 
@@ -442,14 +445,16 @@ class RiskGuard:
         The bands are the day's circuit limits; a quote that leaves them out keeps those told last today.
 
         Other processes see it within a second, through a `marks` row. Raises QuoteInvalidError; the previous
-        quote then stands. A quote older than the one held is ignored.
+        quote then stands. A quote older than the one held is ignored, unless that was stamped in the future.
         """
         now_us = self.clock.now_us()
-        at_us = now_us if at is None else at if isinstance(at, int) else int(at.timestamp() * 1_000_000)
+        at_us: Any = now_us if at is None else at
+        if isinstance(at, dt.datetime) and at.tzinfo is not None:
+            at_us = int(at.timestamp() * 1_000_000)
         key = (exchange_segment, security_id)
         made = Quote.of(ltp=ltp, bid=bid, ask=ask, at_us=at_us, lower_band=lower_band, upper_band=upper_band)
         held = self._quotes.get(key)
-        if held is not None and held.at_us > made.at_us:
+        if held is not None and not supersedes(made, held, now_us):
             return held
         if held is not None and loader.session_date(held.at_us) == loader.session_date(made.at_us):
             made = made._replace(
@@ -462,7 +467,9 @@ class RiskGuard:
         if now_us - self._saved_marks.get(key, 0) >= SHARED_MARK_US:
             try:
                 with self.store.session(durable=False) as session:
-                    books.save_mark(session, key, made, "pushed")
+                    stands = books.mark(session, key)
+                    if stands is None or supersedes(made, stands, now_us):
+                        books.save_mark(session, key, made, "pushed")
                 self._saved_marks[key] = now_us
             except StoreUnavailableError as e:
                 log.warning("a quote was not shared: %s", e)

@@ -15,7 +15,7 @@ from riskguard.services.feeds import portfolio
 from riskguard.services.sweeps.cadence import FUNDS, HOLDINGS, LEDGER, PROFILE
 from riskguard.services.sweeps.health import Health
 from riskguard.services.sweeps.look import Reader
-from riskguard.store import books, loader
+from riskguard.store import books, days, loader
 from riskguard.store.session import Session
 
 PORTS: Final[dict[str, type]] = {HOLDINGS: Holdings, PROFILE: Profile, LEDGER: Ledger}
@@ -76,6 +76,7 @@ def write(session: Session, account: str, answer: Answer, now_us: int) -> None:
     if answer.kind == FUNDS:
         assert isinstance(value, SeenFunds)
         books.save_funds(session, account, answer.at_us, value)
+        days.put_opening(session, account, loader.session_date(answer.at_us), value.opening_e4)
     elif answer.kind == HOLDINGS:
         holdings: tuple[SeenHolding, ...] = value
         portfolio.save_holdings(session, account, answer.at_us, holdings)

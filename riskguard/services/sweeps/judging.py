@@ -15,6 +15,7 @@ from typing import Final
 from riskguard.core.account import Account, InstrumentKey
 from riskguard.core.assess import Action, Clear, Finding, Memory, assess, live_limits
 from riskguard.core.limits import Limit
+from riskguard.core.live.verdict import cause_of
 from riskguard.core.pnl import DayPnl
 from riskguard.core.pnl_views import PnlViews
 from riskguard.core.quote import Quote
@@ -32,6 +33,7 @@ from riskguard.store.session import Session
 log = logging.getLogger("riskguard")
 
 BROKEN: Final = "CHECK_BROKEN"
+KILLED: Final = "KILL_SWITCH_ACTIVATED"
 NOTHING_KNOWN: Final = Known()
 
 
@@ -60,7 +62,9 @@ def judge(
     before, unreadable = watches.read(session, account.name, date, limits)
     view = view_of(session, account, limits, pnl, quotes, seen, date, now_us, known or NOTHING_KNOWN, views)
     standing = controls.causes_of_limits(session, account.name)
-    judged = assess(view, _as_it_stands(before, account, limits, standing, now_us), now_us, unreadable)
+    undone = _undone_kills(session, account, limits, before, now_us)
+    memories = _as_it_stands(before, account, limits, standing, now_us, {each.limit.id for each in undone})
+    judged = assess(view, memories, now_us, unreadable)
     if seen is not None and seen.failures:
         judged.findings.append(Finding("BROKER_READ_FAILED", "warning", "; ".join(seen.failures)))
     watches.save(session, account.name, date, limits, judged.memories, before, now_us)
@@ -69,7 +73,7 @@ def judge(
         _write(session, account, action, now_us)
     for limit, error in judged.broken:
         judged.findings += _broke(session, account, limit, error, now_us)
-    return Judgement(judged.findings, [action for action in judged.actions if action.kill])
+    return Judgement(judged.findings, [*undone, *(action for action in judged.actions if action.kill)])
 
 
 def scope_of(account: Account, limit: Limit, scope: str = "") -> str:
@@ -84,7 +88,7 @@ def _write(session: Session, account: Account, action: Action, now_us: int) -> N
     limit, finding = action.limit, action.finding
     scope = scope_of(account, limit, action.scope)
     kill = action.kill and scope == f"ACCOUNT:{account.name}"
-    did = "KILL_SWITCH_ACTIVATED" if kill else action.state.name
+    did = KILLED if kill else action.state.name
     if action.state is TradingState.ACTIVE:
         did = f"TASK_{action.task.upper()}" if action.task else "NONE"
     action_kills_part = action.kill and not kill
@@ -151,20 +155,48 @@ def _broke(session: Session, account: Account, limit: Limit, error: Exception, n
     return [Finding(BROKEN, "critical", said, limit.id)]
 
 
+def _undone_kills(
+    session: Session, account: Account, limits: list[Limit], before: Mapping[str, Memory], now_us: int
+) -> list[Action]:  # fmt: skip
+    """
+    Return the kills that were judged, written down, and halted nobody: whoever judged died before the switch.
+
+    They are carried out as they were judged, whatever the market did since: its proof was given, and a person takes it
+    back. Their violation stands already, and people were told of it.
+    """
+    found = []
+    for limit in limits:
+        if not before.get(limit.id, {}).get("tripped") or not _is_undone(account, limit, now_us):
+            continue
+        newest = violations.newest_breach(session, account.name, limit.id)
+        if limit.on_breach == "kill" and newest is not None and newest[0] == KILLED:
+            _, code, detail = newest
+            finding = Finding(code, "critical", detail, limit.id)
+            found.append(Action(TradingState.HALTED, limit, finding, kill=True, cause=cause_of(limit)))
+    return found
+
+
+def _is_undone(account: Account, limit: Limit, now_us: int) -> bool:
+    """Say whether a trip of *limit* would have halted the account whole, and the account is not halted."""
+    whole = limit.on_breach in ("halt", "kill") and limit.scope.kind not in NARROW
+    return whole and not limit.only_watches(now_us) and account.state is not TradingState.HALTED
+
+
 def _as_it_stands(
-    memories: Mapping[str, Memory], account: Account, limits: list[Limit], standing: list[LimitCause], now_us: int
+    memories: Mapping[str, Memory], account: Account, limits: list[Limit], standing: list[LimitCause], now_us: int,
+    carried_out: set[str],
 ) -> dict[str, Memory]:  # fmt: skip
     """
     Return the memories with what they say was done, and does not stand, taken back.
 
-    A trip that halted nobody: whoever judged it died before the kill. A cause that was raised and is gone: a person
-    released it, and what still stands is found again.
+    A cause that was raised and is gone: a person released it, and what still stands is found again. A kill that is
+    *carried_out* now stands.
     """
     found = dict(memories)
     stands = {(each.limit_id, each.scope) for each in standing}
     for limit in limits:
         memory = found.get(limit.id)
-        if not memory or limit.only_watches(now_us) or memory.get("silent"):
+        if not memory or limit.only_watches(now_us) or memory.get("silent") or limit.id in carried_out:
             continue
         here = (limit.id, scope_of(account, limit))
         kept = dict(memory)

@@ -8,6 +8,7 @@ from riskguard.core.account import Account, InstrumentKey
 from riskguard.core.calendar import Calendar
 from riskguard.core.instrument import root_of
 from riskguard.core.marking import Phase, newest, phase
+from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.core.quote import Quote
 from riskguard.ports import Marks
 from riskguard.services.orders.guard import RiskGuard
@@ -29,12 +30,16 @@ def quotes_of(
     that checks of other processes see it too.
     """
     found = {}
+    horizon_us = guard.clock.now_us() + CLOCK_SKEW_MAX_US
     phase_of = phases(session, account, guard.clock.now_us())
+    of_lines = books.marks_of_lines(session, account.name, account.session_date)
     for key in {**account.positions, **dict.fromkeys(more)}:
-        shared = books.mark(session, key)
+        # A line the broker shows and our book does not is not among those read at once.
+        shared = of_lines.get(key) or books.mark(session, key)
         fed = marks.quote(*key) if marks is not None else None
         known = [each for each in (guard.held_quote(key), shared, fed) if each is not None]
-        best = newest(known, phase_of(key))
+        # A stamp of the future was made by a wrong clock: it must not stand before every true one to come.
+        best = newest([each for each in known if each.at_us <= horizon_us] or known, phase_of(key))
         if best is None:
             continue
         found[key] = best
@@ -51,8 +56,10 @@ def phases(session: Session, account: Account, now_us: int) -> PhaseOf:
     """
     calendar = trading_calendar()
     always_open = any(row[0] == account.name and row[3] == "paper" for row in session.rows(ACCOUNTS))
+    today = Calendar.session_date(now_us)
     names: list[frozenset[str] | None] = []
     found: dict[InstrumentKey, Phase] = {}
+    alike: dict[tuple[str, str | None, str | None], Phase] = {}  # by all that a phase depends on: most lines share one
 
     def auction_names() -> frozenset[str] | None:
         if not names:
@@ -64,12 +71,16 @@ def phases(session: Session, account: Account, now_us: int) -> PhaseOf:
     def phase_of(key: InstrumentKey) -> Phase:
         made = found.get(key)
         if made is None:
-            day = Calendar.session_date(now_us)
-            has_auction = not always_open and calendar.closing_auction(key[0], day) is not None
-            made = phase(
-                calendar, account.instruments.get(key), key[0], now_us, auction_names() if has_auction else frozenset()
-            )
-            found[key] = made = made._replace(judged_at_us=now_us) if always_open else made
+            instrument = account.instruments.get(key)
+            has_auction = not always_open and calendar.closing_auction(key[0], today) is not None
+            name = None if instrument is None else instrument.symbol if has_auction else ""
+            like = (key[0], None if instrument is None else instrument.expiry, name)
+            made = alike.get(like)
+            if made is None:
+                names_now = auction_names() if has_auction else frozenset()
+                made = phase(calendar, instrument, key[0], now_us, names_now)
+                alike[like] = made = made._replace(judged_at_us=now_us) if always_open else made
+            found[key] = made
         return made
 
     return phase_of

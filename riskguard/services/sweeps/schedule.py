@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("riskguard")
 
 MISFIRE_GRACE_S: Final = 30
+KILL_AGAIN_S: Final = 0.25
+"""Rounds of a kill run are this far apart at least: each is a look at the broker."""
 UPKEEP, UPKEEP_LOOKED_AT_S = "upkeep", 60
 HEART, HEART_S = "heart", 1.0
 NOTICES: Final = "notices"
@@ -159,14 +161,26 @@ class Schedule:
         self.add(Job(f"loss-{name}", "loss", every_s, partial(_loss, sweeper), name), at_once=True)
         self.add(Job(f"book-{name}", "book", every_s, sweeper.book, name, outlasts=True), at_once=True)
         self.add(Job(f"funds-{name}", "funds", every_s, sweeper.slow, name, outlasts=True), at_once=True)
-        self.add(Job(f"kill-{name}", "kill", every_s, sweeper.follow_kills, name, outlasts=True), at_once=True)
+        self.add(
+            Job(f"kill-{name}", "kill", every_s, partial(self._kill, sweeper, every_s), name, outlasts=True),
+            at_once=True,
+        )
 
-    def fire(self, job_id: str) -> None:
-        """Let a job be due at once; one that is at work already is asked again when it next is due."""
+    def _kill(self, sweeper: Sweeper, every_s: float) -> None:
+        """Do a round of the kill runs, and the next as soon as it can do something: its messages do not wait for a tick."""
+        sweeper.follow_kills()
+        due_us = sweeper.kill_runner.next_at_us
+        if sweeper.killing and due_us is not None:
+            wait_s = max(KILL_AGAIN_S, (due_us - sweeper.guard.clock.now_us()) / 1_000_000)
+            if wait_s < every_s:
+                self.fire(f"kill-{sweeper.account}", after_s=wait_s)
+
+    def fire(self, job_id: str, *, after_s: float = 0.0) -> None:
+        """Let a job be due at once, or *after_s*; one that is at work already is asked again when it next is due."""
         from apscheduler.jobstores.base import JobLookupError
 
         try:
-            self._scheduler.modify_job(job_id, next_run_time=self._now())
+            self._scheduler.modify_job(job_id, next_run_time=self._now() + dt.timedelta(seconds=after_s))
         except JobLookupError:
             log.warning("no job `%s` to fire", job_id)
 

@@ -32,7 +32,7 @@ from riskguard.services.sweeps.known import Known
 from riskguard.services.tokens import ACTIVE
 from riskguard.store import books, controls, loader, supply
 from riskguard.store.calendar import calendar
-from riskguard.store.session import ACCOUNTS, Session
+from riskguard.store.session import ACCOUNTS, GLOBAL, Session
 from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.copy_trading import copy_mappings
 from riskguard.store.tables.journal import LIVE_PERMIT_STATES, accounts, permits
@@ -117,6 +117,8 @@ def view_of(
     groups = {limit.scope.name for limit in limits if limit.scope.kind == "GROUP"}
     if groups == {loader.group_of(session, account.name)}:  # of another group's accounts nothing is known here
         more["peers"] = _peers(session, account.name, date)
+    if any(limit.scope.kind == "GLOBAL" and limit.check.name == "daily_loss" for limit in limits):
+        more["everybody"] = _everybody(session, account.name, date)
     if names & {"leader_halt", "orphan_follower"}:
         more["leader"] = _leader(session, account.name, date)
     if "orphan_follower" in names:
@@ -128,6 +130,7 @@ def view_of(
         more["token_until_us"] = None if row is None or row[1] is None else int(row[1]) * 1_000_000
     if views is not None:
         more |= {"broker_pnl_e4": views.broker.total_e4, "equity_pnl_e4": views.equity.total_e4}
+        more |= {"broker_at_us": account.position_seen_us, "equity_at_us": known.funds_at_us}
         more["compared_e4"] = views.compared
     made = View(
         account, now_us, pnl, quotes=quotes, seen=seen, funds=known.funds, funds_at_us=known.funds_at_us,
@@ -262,13 +265,24 @@ def _peers(session: Session, account: str, date: str) -> tuple[Peer, ...] | None
     )
 
 
+def _everybody(session: Session, account: str, date: str) -> tuple[Peer, ...]:
+    """Return all other accounts, of whatever group."""
+    return tuple(
+        _peer(session, name, role, date, group or "")
+        for name, role, group, _broker in session.rows(ACCOUNTS)
+        if name not in (account, GLOBAL)
+    )
+
+
 def _peer(session: Session, name: str, role: str, date: str, group: str) -> Peer:
     causes = (*controls.kill_causes(session, name, group), *controls.standing_causes(session, name, group))
     wide = tuple(each for each in causes if each.scope.partition(":")[0] not in NARROW)
     row = session.row(loader.LAST_PNL, account=name, session_date=date)
+    begun = books.baseline(session, name, date)
+    opening_e4 = None if begun is None else begun[1]
     if row is None:
-        return Peer(name, role, severest(wide), None, None, False)
-    return Peer(name, role, severest(wide), row[0], row[1], bool(row[2]))
+        return Peer(name, role, severest(wide), None, None, False, opening_e4=opening_e4)
+    return Peer(name, role, severest(wide), row[0], row[1], bool(row[2]), opening_e4=opening_e4)
 
 
 def _leader(session: Session, account: str, date: str) -> Peer | None:

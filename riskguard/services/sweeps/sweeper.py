@@ -19,7 +19,8 @@ from riskguard.core.pnl import DayPnl
 from riskguard.core.seen import Seen
 from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker, Marks
-from riskguard.services.budget import ReadBudget
+from riskguard.services.alerts import OutboxAlerts, write
+from riskguard.services.budget import ReadBudget, look_reads
 from riskguard.services.kill import killswitch, latch
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.limits import rulebooks
@@ -35,7 +36,7 @@ from riskguard.services.sweeps.measuring import measure, quotes_of
 from riskguard.services.sweeps.reconciler import book_loose, end_earlier_day, stage, take_over
 from riskguard.services.sweeps.rollover import roll_over
 from riskguard.services.tokens import ExpiryWatch
-from riskguard.store import controls, halt, loader, permits, runs, sweeps, violations
+from riskguard.store import controls, days, halt, loader, permits, runs, sweeps, violations
 from riskguard.store.calendar import calendar
 from riskguard.store.session import Session, StoreBusyError
 
@@ -45,8 +46,6 @@ LOCK_WAIT_S = 5.0
 INTERVAL_US = 2_000_000
 DROPPED_AFTER_US = 20_000_000
 """A look older than this is not written: the scheduler gave it up, and another one was made since."""
-BOOK_READS = KILL_READS = 3
-"""Requests of one look at the book: orders, fills, positions."""
 HELD_BACK_TOLD = 15
 """Ticks a look may wait for the read budget before somebody is told."""
 
@@ -109,6 +108,7 @@ class Sweeper:
         self._known_done: dict[str, tuple[int, int]] = {}  # kind -> (interval, slot) not to be asked about again
         self._wanted: set[str] = set()
         self._book_us = 0  # when the newest look at the book was begun, wall time
+        self._has_looked = broker is None  # this process has seen the broker's orders and fills
         self._held_back = 0
 
     # -- the sweeps ------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Sweeper:
 
     def book(self) -> bool:
         """Look at orders, fills and positions if it is time, and take them over; says whether it was done."""
-        if self.broker is None or not self._is_due(BOOK) or not self._may_read(BOOK_READS):
+        if self.broker is None or not self._is_due(BOOK) or not self._may_read(look_reads(self.broker)):
             return False
         claim = self._due(BOOK)
         if claim is None:
@@ -176,11 +176,12 @@ class Sweeper:
                 session.read_heads(self.account)
                 self._take(session, loader.session_date(now_us), seen, now_us, staged)
                 self._finish(session, claim, findings, now_us)
+                self._write_alerts(session, findings, now_us)
         except ResultDroppedError as e:
             log.warning("%s: a look at the book is dropped: %s", self.account, e)
             return False
-        for finding in findings:
-            self.alerts.tell(self.account, finding.severity, finding.message)
+        self._has_looked |= _is_whole(seen)
+        self._tell(findings)
         return True
 
     def slow(self) -> tuple[str, ...]:
@@ -198,7 +199,7 @@ class Sweeper:
             else:
                 with budget.kill_reads():
                     standing = self.kill_runner.advance()
-                budget.spend(KILL_READS * len(standing))
+                budget.spend(look_reads(self.broker) * len(standing))
         except StoreBusyError as e:
             log.warning("kill runs of %s wait: %s", self.account, e)
             return
@@ -263,7 +264,7 @@ class Sweeper:
         self._held_back += 1
         if self._held_back == HELD_BACK_TOLD:
             message = f"looks at {self.account} wait for the read budget: {self.budget.rate_per_s:g} requests a second"
-            self.alerts.tell(self.account, "warning", message)
+            self._say("warning", message, "READ_BUDGET_SPENT")
         return False
 
     # -- under the lock ------------------------------------------------------------------------------------------
@@ -286,12 +287,22 @@ class Sweeper:
         if roll_over(session, self.account, date, seen, now_us):
             ordinal = dt.date.fromisoformat(date).toordinal()
             sweeps.add_done(session, self.account, "rollover", ordinal, loader.DAY_US, now_us, self.holder)
+        funds, at_us = self.known.funds, self.known.funds_at_us
+        if seen is not None and seen.funds is not None:
+            funds, at_us = seen.funds, seen.fetched_at_us
+        if funds is not None and at_us is not None and loader.session_date(at_us) == date:
+            days.put_opening(session, self.account, date, funds.opening_e4)  # funds are asked apart from the book
         end_earlier_day(session, self.account, ist_us(dt.date.fromisoformat(date)), seen, now_us)
         if seen is not None:
             take_over(session, self.account, date, seen, now_us, "sweep", staged=staged)
 
     def _judge(self, claim: Claim, seen: Seen | None, *, took: bool) -> tuple[SweepReport, list[Action]]:
-        """Under the write lock: adopt, take over what was seen (*took*), measure, judge, write."""
+        """
+        Under the write lock: adopt, take over what was seen (*took*), measure, judge, write.
+
+        A process that has not seen the broker's orders yet judges losses and leaves no heartbeat while a permit is in
+        doubt: what whoever watched before left unanswered is settled before anything that adds risk passes.
+        """
         guard = self.guard
         staged = stage(guard.store, self.account, seen, "sweep") if seen is not None else None
         with guard.store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
@@ -318,7 +329,9 @@ class Sweeper:
             judged = judging.judge(session, account, pnl, seen, date, now_us, known, quotes=quotes, views=day.views)
             judged.findings += self.token_watch.findings(session, self.account, now_us)
             runs.save_reading(session, self.account, date, pnl, now_us, day.views)
-            self._finish(session, claim, judged.findings, now_us)
+            self._write_alerts(session, judged.findings, now_us)
+            if self._has_looked or _is_whole(seen) or not _in_doubt(session, self.account):
+                self._finish(session, claim, judged.findings, now_us)
             self._journaled_to = session.heads[self.account].sequence
             sent_since = permits.sent_since(session, self.account, self._book_us) if not took else False
         if generation is not None:
@@ -329,6 +342,7 @@ class Sweeper:
             path.unlink(missing_ok=True)
         if sent_since:
             self.wake(BOOK)  # an order went out since the last look: its fate is asked for now, not in ten seconds
+        self._has_looked |= _is_whole(seen)
         failures = seen.failures if seen is not None else ()
         return SweepReport(self.account, claim.slot, pnl, judged.findings, failures), judged.kills
 
@@ -366,9 +380,13 @@ class Sweeper:
     # -- after the commit ------------------------------------------------------------------------------------------
 
     def _act(self, report: SweepReport, kills: list[Action]) -> None:
-        """Tell what was found and pull the switch where a limit says so."""
-        for finding in report.findings:
-            self.alerts.tell(self.account, finding.severity, finding.message)
+        """Pull the switch where a limit says so, then tell what was found: a log nobody reads holds up no kill."""
+        try:
+            self._pull(report, kills)
+        finally:
+            self._tell(report.findings)
+
+    def _pull(self, report: SweepReport, kills: list[Action]) -> None:
         for action in kills:
             outcome = killswitch.engage(
                 self.guard.store, self.account, by="sweep", reason=action.finding.message, plan=action.limit.plan,
@@ -376,7 +394,26 @@ class Sweeper:
             )  # fmt: skip
             report.killed |= outcome.halted
             if outcome.exit_status != killswitch.HALTED:
-                self.alerts.tell(self.account, "critical", outcome.report())
+                self._say("critical", outcome.report(), "KILL_INCOMPLETE")
+
+    def _write_alerts(self, session: Session, findings: list[Finding], now_us: int) -> None:
+        """Write what was found into the outbox with the judgement itself: a crash after the commit loses none."""
+        if isinstance(self.alerts, OutboxAlerts):
+            for finding in findings:
+                write(session, self.account, finding.severity, finding.message, now_us, code=finding.code)
+
+    def _tell(self, findings: list[Finding]) -> None:
+        """Tell what was found where there is no outbox; what is in it was written with the judgement."""
+        if not isinstance(self.alerts, OutboxAlerts):
+            for finding in findings:
+                self.alerts.tell(self.account, finding.severity, finding.message)
+
+    def _say(self, severity: str, message: str, code: str) -> None:
+        """Say what no transaction of a sweep stands behind."""
+        if isinstance(self.alerts, OutboxAlerts):
+            self.alerts.tell(self.account, severity, message, code=code)
+        else:
+            self.alerts.tell(self.account, severity, message)
 
     def _count_nearness(self, report: SweepReport) -> None:
         """Say which limits the orders since the last sweep came near to; no kill waits for it, and nothing hangs on it."""
@@ -387,7 +424,7 @@ class Sweeper:
             return
         report.findings += found
         for finding in found:
-            self.alerts.tell(self.account, finding.severity, finding.message)
+            self._say(finding.severity, finding.message, finding.code)
 
     # -- what is asked seldom ------------------------------------------------------------------------------------------
 
@@ -407,10 +444,19 @@ class Sweeper:
                 session.read_heads(self.account)
                 asking.write(session, self.account, answer, now_us)
                 self._finish(session, claim, findings, now_us)
+                self._write_alerts(session, findings, now_us)
         except ResultDroppedError as e:
             log.warning("%s: what `%s` said is dropped: %s", self.account, kind, e)
             return False
         self._learn(**answer.known())
-        for finding in findings:
-            self.alerts.tell(self.account, finding.severity, finding.message)
+        self._tell(findings)
         return not findings
+
+
+def _is_whole(seen: Seen | None) -> bool:
+    """Say whether a look showed what settles permits: orders and fills, both."""
+    return seen is not None and seen.orders is not None and seen.trades is not None
+
+
+def _in_doubt(session: Session, account: str) -> bool:
+    return any(permit.state in ("SENT", "UNKNOWN") for permit in permits.live(session, account))

@@ -17,16 +17,19 @@ import sqlalchemy as sa
 from riskguard.core.calendar import DAY_US, IST_OFFSET_US, ist_day
 from riskguard.services.settings import DatabaseSettings
 from riskguard.store.statements import fixed, param
+from riskguard.store.tables.alerts import alert_deliveries, alerts
 from riskguard.store.tables.audit import audit_log, error_log
 from riskguard.store.tables.authentication import rate_limit_tracking
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.copy_trading import copy_mappings
 from riskguard.store.tables.funds import funds
 from riskguard.store.tables.journal import LIVE_PERMIT_STATES, order_messages, permits, refusal_repeats
+from riskguard.store.tables.live import live_watches
 from riskguard.store.tables.live_updates import websocket_messages
 from riskguard.store.tables.orders import TERMINAL_STATUSES, order_events, order_modifications, orders
 from riskguard.store.tables.portfolio import holdings, positions
 from riskguard.store.tables.postback import postback_events
+from riskguard.store.tables.reconciliation import book_differences, unsolicited_orders
 from riskguard.store.tables.runs import kill_runs, kill_steps, pnl_readings, sweeps
 from riskguard.store.tables.snapshots import snapshots
 from riskguard.store.tables.statements import trades
@@ -302,6 +305,67 @@ def _sweep() -> Condition:
     )  # fmt: skip
 
 
+def _live_watch() -> Condition:
+    """
+    A memory of a period that is over; what lasts for ever stays.
+
+    The floor of the setting is longer than a month: a period whose memory nobody touched for that long has ended.
+    """
+    return sa.and_(live_watches.c.period != fixed(""), live_watches.c.updated_at_us < param("logs_us"))
+
+
+def _difference() -> Condition:
+    """One of an earlier session that nobody has seen since; the next look begins it anew."""
+    return sa.and_(
+        book_differences.c.last_at_us < param("logs_us"), book_differences.c.session_date < param("logs_date")
+    )
+
+
+def _unsolicited() -> Condition:
+    """As long as its order: while the broker lists that, forgetting would find it a second time."""
+    u, o = unsolicited_orders, orders.alias("o")
+    return sa.and_(
+        u.c.found_at_us < param("trades_us"),
+        u.c.session_date < param("trades_date"),
+        sa.not_(_exists(o, o.c.id == u.c.order_id, sa.not_(_order_may_leave(o)))),
+    )
+
+
+# -- what people were told ---------------------------------------------------------------------------------------------
+
+
+def _alert_may_leave(a: sa.FromClause) -> Condition:
+    """
+    An old alert that was handed to the channels and has nothing left to tell, with its deliveries at rest as long.
+
+    What is told once for ever stays for good: without its row it would be told again.
+    """
+    d = alert_deliveries.alias("d")
+    return sa.and_(
+        a.c.at_us < param("logs_us"),
+        a.c.last_at_us < param("logs_us"),
+        a.c.said_at_us < param("logs_us"),
+        a.c.queued_at_us.is_not(None),
+        a.c.untold == fixed(0),
+        a.c.once.is_(None),
+        sa.not_(_exists(d, d.c.alert_id == a.c.id, sa.or_(_on_its_way(d), d.c.next_at_us >= param("logs_us")))),
+    )
+
+
+def _on_its_way(d: sa.FromClause) -> Condition:
+    return d.c.state.in_([fixed("WAITING"), fixed("SENDING")])
+
+
+def _delivery() -> Condition:
+    """It arrived or was given up, and its alert has left, may leave, or is told once for ever."""
+    d, a = alert_deliveries, alerts.alias("a")
+    return sa.and_(
+        d.c.next_at_us < param("logs_us"),
+        sa.not_(_on_its_way(d)),
+        sa.not_(_exists(a, a.c.id == d.c.alert_id, a.c.once.is_(None), sa.not_(_alert_may_leave(a)))),
+    )
+
+
 # Headers before their rows: a list that is half gone must never look complete to whoever reads only this file.
 # Orders after what belongs to them: their rules look at the order.
 RULES: tuple[Rule, ...] = (
@@ -314,6 +378,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(order_messages, "at_us", True, order_messages.c.at_us < param("logs_us"), "as above"),
     Rule(refusal_repeats, "at_us", True, refusal_repeats.c.at_us < param("logs_us"), "as above"),
+    Rule(live_watches, "updated_at_us", True, _live_watch(), "as above; what lasts longer than a month"),
+    Rule(book_differences, "last_at_us", True, _difference(), "as above"),
+    Rule(
+        alert_deliveries, "next_at_us", True, _delivery(), "as above; on its way; as long as its alert",
+    ),
+    Rule(alerts, "at_us", True, _alert_may_leave(alerts), "as above; not all told yet; told once for ever"),
     Rule(sweeps, "started_at_us", True, _sweep(), "younger than `archive_readings_after_days`; the newest finished one"),
     Rule(pnl_readings, "at_us", True, _reading(), "as above; the last one of each session; the newest"),
     Rule(
@@ -336,6 +406,7 @@ RULES: tuple[Rule, ...] = (
         postback_events, "received_at", False, _message(postback_events), "as long as their order; not processed yet"
     ),
     Rule(trades, "trade_ts", False, _trade(), "younger than `archive_trades_after_days`; as long as their order"),
+    Rule(unsolicited_orders, "found_at_us", True, _unsolicited(), "as long as their order"),
     Rule(
         orders, "created_at", False, _order_may_leave(orders),
         "younger than `archive_trades_after_days`; live, or named by something live",

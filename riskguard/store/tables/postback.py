@@ -57,7 +57,9 @@ postback_ids = table(
     "postback_ids",
     account("account"),
     said("message_id", doc="the sender's own number of a signed message"),
-    epoch_us("seen_at_us", nullable=False, doc="when it was first seen; forgotten after twice the window of time stamps"),
+    epoch_us(
+        "seen_at_us", nullable=False, doc="when it was first seen; forgotten after twice the window of time stamps"
+    ),
     # A signed message that was overheard and sent again is the same message.
     sa.PrimaryKeyConstraint("account", "message_id"),
     sa.Index("idx_postback_ids_seen", "seen_at_us"),

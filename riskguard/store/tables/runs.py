@@ -60,7 +60,9 @@ day_books = table(
     _e4("sell_value_e4", nullable=False, default=0, doc="received for what was sold today"),
     whole("fills", nullable=False, default=0, at_least=0, doc="counted so far"),
     epoch_us("last_fill_us", doc="time of the newest"),
-    flag("base_proven", nullable=False, default=0, doc="1: the broker counts it from the same close; a carried line only"),
+    flag(
+        "base_proven", nullable=False, default=0, doc="1: the broker counts it from the same close; a carried line only"
+    ),
     sa.PrimaryKeyConstraint("account", "session_date", "exchange_segment", "security_id", "product"),
     about="Running sums of the day's fills per line of the book: cost does not grow with trades.",
     strict=True,
@@ -170,7 +172,9 @@ kill_runs = table(
     row_id(),
     text("kill_id", nullable=False, doc="id of the kill, on its flag file too"),
     account("account"),
-    said("scope", doc="GLOBAL or ACCOUNT:name, as the kill was given; of a task also INSTRUMENT:segment:id, PRODUCT:name"),
+    said(
+        "scope", doc="GLOBAL or ACCOUNT:name, as the kill was given; of a task also INSTRUMENT:segment:id, PRODUCT:name"
+    ),
     word("kill_plan", "halt", "cancel", "flatten", "broker"),
     word("state", "OPEN", "DONE", "BLOCKED", doc="OPEN, DONE, BLOCKED"),
     text("step", nullable=False, default="CANCEL", doc="CANCEL, FLATTEN, VERIFY, LOCK, WATCH"),

@@ -162,7 +162,17 @@ def test_a_change_carries_the_whole_quantity(world: World) -> None:
 
     assert (world.seen(order_id).quantity, world.seen(order_id).price_e4, approved.begun) == (25, 16_010_000, 1)
     body = sent(world, "PUT /orders/{id}")
-    assert "triggerPrice" not in body and "legName" not in body and None not in body.values()
+    assert body["triggerPrice"] == 0 and "legName" not in body and None not in body.values()
+
+
+def test_a_stop_that_becomes_an_exit_loses_its_trigger(world: World) -> None:
+    """What a change leaves out stays as it stood: a stop changed to LIMIT or MARKET would go on waiting for its trigger."""
+    world.quote("1650", "1649.95", "1650.05")
+    for kind, price in (("LIMIT", "1640"), ("MARKET", "-")):
+        order_id = world.place("SELL 10 STOP_LOSS 1590 1600")
+        world.broker.modify(Approved(world.order(f"SELL 10 {kind} {price} -"), f"rg{kind}", modifies=order_id))
+
+        assert world.seen(order_id).status == "TRADED", kind
 
 
 @pytest.mark.parametrize("modifies", [None, "super:1:TARGET_LEG", "forever:1", "alert:1"])

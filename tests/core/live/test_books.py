@@ -343,16 +343,6 @@ def test_an_account_that_is_not_killed_is_not_judged() -> None:
     assert watch.look(4) == "-"
 
 
-def test_the_brokers_switch_found_off() -> None:
-    """Once per time it is found off; one that nobody had switched on is none."""
-    watch = Watch("bypass_after_kill", killed(0))
-    reads = [None, True, True, False, False, True, False]
-    assert [watch.look(broker_locked=each) for each in reads] == ["-", "-", "-", "kill", "-", "-", "kill"]
-
-    watch = Watch("bypass_after_kill", killed(0))
-    assert [watch.look(broker_locked=each) for each in (False, False)] == ["-", "-"]
-
-
 # -- times to be flat -------------------------------------------------------------------------------------------------------
 
 

@@ -242,27 +242,58 @@ OPTIONS = table("""
     no         no        500    -9000   -4999.99  reduce_only
     yes        no        500    -9000   -4499.99  reduce_only
     yes        no        500    -9000   -4500     reduce_only,kill
-    yes        no        -      0       -9000     -
+    yes        no        -      0       -4999.99  reduce_only
+    yes        no        -      0       -6000     reduce_only,kill
     no         yes       500    -1000   -3999.99  reduce_only
     no         yes       500    -1000   -4000     reduce_only,kill
     no         yes       500    1000    -5999.99  reduce_only
-    no         yes       500    -       -9000     -
+    no         yes       500    -       -3999.99  -
+    no         yes       500    -       -9000     reduce_only,kill
     yes        yes       500    -500    -4000     reduce_only,kill
 """)
 
 
 @pytest.mark.parametrize("row", OPTIONS, ids=str)
 def test_what_a_limit_takes_into_the_days_figure(row: Row) -> None:
-    """The charges of closing now, and what holdings made: only where the limit says so, and unknown when they are."""
+    """
+    The charges of closing now, and what holdings made: only where the limit says so. A loss is seen where they are
+    unknown; without the holdings it wants the second reading however large it is, and flattens nothing.
+    """
     given = {name: True for name, column in (("include_exit_cost", "exit_cost"), ("include_holdings", "holdings"))
              if row.has(column)}  # fmt: skip
-    watch = Watch("daily_loss", daily_loss_inr_max="5000", reduce_only_at_pct=80, **given, **TIERS)
+    watch = Watch("daily_loss", daily_loss_inr_max="5000", reduce_only_at_pct=80, plan="flatten", **given, **TIERS)
 
     def look() -> str:
         return watch.look(pnl=row.pnl, exit_cost_e4=row.e4("costs"), holdings_e4=row.e4("held"))
 
     done = [each for each in (look(), look()) if each != "-"]
     assert (",".join(done) or "-") == row.done
+    whole = not (row.has("holdings") and row.e4("held") is None)
+    assert {each.limit.plan for each in watch.made.actions if each.kill} <= {"flatten" if whole else "cancel"}
+
+
+ANSWERS = table("""
+    asked    done
+    0,0      reduce_only,-
+    0,1.9    reduce_only,-
+    0,2      reduce_only,kill
+    0,60     reduce_only,kill
+    0,150    reduce_only,kill
+    0,151    reduce_only,-
+    -151,0   -,reduce_only
+""")
+
+
+@pytest.mark.parametrize("row", ANSWERS, ids=str)
+def test_one_answer_of_the_broker_looked_at_twice_is_one_reading(row: Row) -> None:
+    """*asked*: when each look's figure was fetched, the looks themselves 2 s and more after each other."""
+    watch = Watch("daily_loss", daily_loss_inr_max="5000", reduce_only_at_pct=80, on_breach="kill", **TIERS)
+    done = []
+    for number, asked_s in enumerate(float(each) for each in row.asked.split(",")):
+        seen = {"equity_pnl_e4": inr("-9000"), "equity_at_us": NOW + round(asked_s * SECOND)}
+        done.append(watch.look(max(2.0 * number, asked_s), pnl=None, **seen))
+
+    assert ",".join(done) == row.done
 
 
 def test_what_only_watched_is_found_again_when_it_enforces() -> None:

@@ -45,15 +45,15 @@ class Sandbox:
         self.scenario = scenario or Scenario()
         for fault in self.scenario.faults:
             _check_name(fault)
-        self._now_us = now_us or SystemClock().now_us
+        self.now_us = now_us or SystemClock().now_us
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._stream = Stream(self, stream_port)
-        self.desk = Desk(self.scenario, self._now_us, self._told)
+        self.desk = Desk(self.scenario, self.now_us, self._told)
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self._counts: Counter[str] = Counter()
         self._once: list[Fault] = []
-        self._writes, self._reads = Windows(WRITES, self._now_us), Windows(READS, self._now_us)
+        self._writes, self._reads = Windows(WRITES, self.now_us), Windows(READS, self.now_us)
         try:
             self._http = _Server((HOST, port), _handler(self))
         except OSError as e:
@@ -235,6 +235,10 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            """The Date of every answer: the server's own clock, which may be another than this machine's."""
+            return super().date_time_string(sandbox.now_us() / 1_000_000 if timestamp is None else timestamp)
 
         def log_message(self, *_words: Any) -> None:
             """Nothing is logged: the headers hold a token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import queue
 import socket
 import struct
@@ -39,7 +40,7 @@ class Stream:
             from websockets.sync.server import serve
         except ImportError:
             raise ExtraMissingError("dhan", "websockets", "order updates") from None
-        self._server = serve(self._talk, "127.0.0.1", self._asked_port)
+        self._server = serve(self._talk, "127.0.0.1", self._asked_port, logger=_quiet())
         threading.Thread(target=self._server.serve_forever, name="dhan-sandbox-stream", daemon=True).start()
 
     def stop(self) -> None:
@@ -101,6 +102,13 @@ class Stream:
         with self._lock:
             self._open = [each for each in self._open if each[0] is not connection]
         return None
+
+
+def _quiet() -> logging.Logger:
+    """Return a logger that writes no frames: the first one holds the token."""
+    made = logging.getLogger("riskguard.sandbox.frames")
+    made.setLevel(logging.CRITICAL)
+    return made
 
 
 def _cut(connection: Any) -> None:

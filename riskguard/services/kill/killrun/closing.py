@@ -47,7 +47,10 @@ def close(round_: Round, each: Covered) -> Reason | None:
     if blocked is not None:
         naked = aside.restore(round_, *key, line.product)
         return naked or blocked
-    plain = [working for working in others if not working.protective and not working.exit_group]
+    plain = [
+        working for working in others
+        if not working.protective and not working.exit_group and not _guards(round_, working)
+    ]  # fmt: skip
     if plain:
         _clear(round_, plain)
         return None
@@ -114,11 +117,25 @@ def _convert(round_: Round, each: Covered, others: list[Working], sign: int) -> 
     """Make exits of the stops that can become one; True when some are on their way to it."""
     if prices.at_circuit(round_.account.quotes.get(each.key), sign):
         return False
-    names = {working.order_id or working.key for working in others if working.protective}
+    names = {
+        working.order_id or working.key for working in others if working.protective or _guards(round_, working)
+    }  # fmt: skip
     stops = [order for order in _live(round_) if order.order_id in names and converting.can(round_, order)]
     for order in stops:
         converting.convert(round_, each, order)
     return bool(stops)
+
+
+def _guards(round_: Round, working: Working) -> bool:
+    """
+    Say whether an exit that was let out as an entry is a stop the broker can change.
+
+    A stop sent right after its entry, before anybody saw the fill, was no exit when it was judged. It guards the line all
+    the same: taken out of the way first, it would leave the line bare until the exit goes.
+    """
+    if working.trigger_price_e4 is None:
+        return False
+    return any(order.order_id == working.order_id and converting.can(round_, order) for order in _live(round_))
 
 
 def _live(round_: Round) -> list[SeenOrder]:

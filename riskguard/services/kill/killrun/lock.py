@@ -9,7 +9,7 @@ from riskguard.redaction import redacted
 from riskguard.services.kill.killrun.ending import finish
 from riskguard.services.kill.killrun.judging import judge
 from riskguard.services.kill.killrun.plans import back_off_us
-from riskguard.services.kill.killrun.round import Round
+from riskguard.services.kill.killrun.round import NOT_NOW, Round
 from riskguard.services.kill.powers import lock_of
 
 LOCK_TRIES_MAX = 5
@@ -36,7 +36,7 @@ def lock(round_: Round) -> None:
         finish(round_, f"{ALONE}: the broker locks only a flat account without orders; {prevented}")
         return
     tries = round_.tries("LOCK", "SWITCH")
-    refused = tries[-1].state == "FAILED" if tries else False
+    refused = bool(tries) and tries[-1].state == "FAILED" and not tries[-1].detail.startswith(NOT_NOW)
     if refused or len(tries) >= LOCK_TRIES_MAX:
         why = tries[-1].detail if refused else said
         finish(round_, f"flat, nothing pending; {ALONE}: the broker's switch does not read as on: {why}")

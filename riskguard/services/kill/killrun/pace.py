@@ -1,4 +1,7 @@
-"""How many messages may leave now: the windows of `order_rate`, the reserve for emergencies included."""
+"""
+How many messages may leave now: the windows of `order_rate`, the reserve for emergencies included. And how often the
+broker may be looked at: its reads are bounded too, and what breaches them counts as well.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from riskguard.core.account import Account
+from riskguard.ports import Clock
 
 BROKER_WINDOWS: Final = ((10, 1_000_000), (250, 60_000_000))
 """(messages, microseconds): what the broker takes, where no limit of ours says less."""
@@ -39,3 +43,31 @@ class Pace:
             return False
         self.left -= messages
         return True
+
+
+LOOK_BACK_OFF_US: Final = (2_000_000, 4_000_000, 8_000_000)
+"""Shorter than the lease: whoever waits keeps the run."""
+
+
+class Looks:
+    """
+    How far apart the looks of one account are: the broker's own distance, and more after each one it refused as one too
+    many. Asked again at once it would refuse for ever, and nothing would be cancelled.
+    """
+
+    def __init__(self, clock: Clock, apart_us: int) -> None:
+        self._clock, self._apart_us = clock, apart_us
+        self._from_us = clock.elapsed_us()
+        self._refused = 0
+
+    def wait_us(self) -> int:
+        """Return how long not to look yet; 0: look."""
+        return max(0, self._from_us - self._clock.elapsed_us())
+
+    def made(self, looks: int, began_us: int, *, too_many: bool) -> None:
+        """Note that so many were made since *began_us* (elapsed), and whether one was refused for there being too many."""
+        self._from_us = began_us + looks * self._apart_us
+        self._refused = self._refused + 1 if too_many else 0
+        if too_many:
+            back_off_us = LOOK_BACK_OFF_US[min(self._refused, len(LOOK_BACK_OFF_US)) - 1]
+            self._from_us = max(self._from_us, self._clock.elapsed_us() + back_off_us)

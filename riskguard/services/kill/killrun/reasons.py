@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from riskguard.core.calendar import ist_us
 from riskguard.ports import Broker
+from riskguard.services.budget import is_too_many
 from riskguard.services.kill.powers import keeps_hours, profile_of
 from riskguard.store.calendar import calendar
 
@@ -35,7 +36,7 @@ NO_BROKER = Reason("NO_BROKER", "no broker is attached: cancel and close by hand
 def unreadable(broker: Broker, said: str, now_us: int) -> Reason:
     """Say why the broker cannot be read, as far as it says so itself: token, address, or just not."""
     profile = profile_of(broker)
-    if profile is not None:
+    if profile is not None and not is_too_many(Exception(said)):  # more questions would be more of the same
         try:
             seen = profile.profile()
         except Exception as e:  # it may be the very same trouble: what the lists said is then all there is

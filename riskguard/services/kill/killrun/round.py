@@ -18,6 +18,7 @@ from riskguard.core.seen import Seen
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, RiskGuardError
 from riskguard.ports import Broker
 from riskguard.redaction import redacted
+from riskguard.services.budget import is_too_many
 from riskguard.services.kill.killrun import naming, reasons
 from riskguard.services.kill.killrun.pace import Pace
 from riskguard.services.kill.killrun.plans import (
@@ -32,12 +33,15 @@ from riskguard.services.kill.options import KillOptions, read_options
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.sweeps.look import look
 from riskguard.services.sweeps.reconciler import take_over
+from riskguard.services.sweeps.rollover import roll_over
 from riskguard.store import kills, loader, permits
 from riskguard.store.kills import KillRun, KillStep
 
 log = logging.getLogger("riskguard")
 
 WRITE_WAIT_S = 5.0
+NOT_NOW = "not now: "
+"""Before the answer of a write that never left, or came as one too many: nobody judged it, so it is no refusal of it."""
 
 
 class Overtaken(Exception):
@@ -68,6 +72,7 @@ class Round:
     pace: Pace
     wake_us: int | None = None  # when something can be done that cannot be done now
     _marked_us: int = 0
+    _did_us: int = 0  # when a write of this very round was taken: the steps were read before it
     _begun: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -137,7 +142,8 @@ class Round:
             act()
             state, said = "DONE", "the broker took the request"
         except (BrokerRefusedError, BrokerUnavailableError) as e:
-            state, said = "FAILED", redacted(str(e))
+            passing = isinstance(e, BrokerUnavailableError) or is_too_many(e)
+            state, said = "FAILED", redacted(f"{NOT_NOW}{e}" if passing else str(e))
         except Exception as e:
             state, said = "UNKNOWN", redacted(f"{type(e).__name__}: {e}")
         self.answered(step_id, state, said)
@@ -151,6 +157,7 @@ class Round:
             with self._writing() as session:
                 for before in ("SENT", "INTENDED"):
                     if kills.set_step(session, self.run, step_id, before, state, said, self.now_us):
+                        self._did_us = self.now_us if state == "DONE" else self._did_us
                         break
         except RiskGuardError as e:
             log.warning("kill run %s: step %s could not be written: %s", self.run.id, step_id, e)
@@ -228,7 +235,7 @@ class Round:
         """Return when something last got done."""
         done = (each.answered_at_us or each.at_us for each in self.steps if each.state == "DONE")
         fills = (line.last_fill_us for lines in self.account.positions.values() for line in lines.values())
-        return max(self.run.started_at_us, self.run.deadline_us - 15 * STALL_US, *done, *fills)
+        return max(self.run.started_at_us, self.run.deadline_us - 15 * STALL_US, self._did_us, *done, *fills)
 
     def held(self) -> str:
         """Return what is held now as JSON: what a watch compares with."""
@@ -268,7 +275,10 @@ def _taken_over(guard: RiskGuard, run: KillRun, seen: Seen) -> tuple[Account, st
     with guard.store.session(durable=False, wait_s=WRITE_WAIT_S) as session:
         now_us = guard.clock.now_us()
         session.read_heads(run.account)
-        take_over(session, run.account, loader.session_date(now_us), seen, now_us, "kill-run")
+        date = loader.session_date(now_us)
+        # Nobody may have swept today: without the day's start what was carried in is no position of anybody's to close.
+        roll_over(session, run.account, date, seen, now_us)
+        take_over(session, run.account, date, seen, now_us, "kill-run")
         permits.expire(session, run.account, now_us)
         if run.halts:
             permits.void_increasing(session, run.account, now_us, "killed")

@@ -10,16 +10,19 @@ from collections.abc import Callable
 
 from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker
+from riskguard.services.budget import is_too_many
 from riskguard.services.kill.backstop import keep_armed
 from riskguard.services.kill.killrun import reasons
 from riskguard.services.kill.killrun.cancel import cancel
 from riskguard.services.kill.killrun.flatten import flatten
 from riskguard.services.kill.killrun.lock import lock
+from riskguard.services.kill.killrun.pace import Looks
 from riskguard.services.kill.killrun.plans import LEASE_US, SECOND_US, STALL_US, STEPS_OF
 from riskguard.services.kill.killrun.round import WRITE_WAIT_S, Overtaken, Round, Unreadable, begin
 from riskguard.services.kill.killrun.telling import LogOnly, tell
 from riskguard.services.kill.killrun.verify import verify
 from riskguard.services.kill.killrun.watch import Watch
+from riskguard.services.kill.powers import look_apart_us
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import kills
 from riskguard.store.kills import KillRun
@@ -46,6 +49,8 @@ class KillRunner:
         self.watch = Watch(guard, account, broker, self.alerts)
         self.next_at_us: int | None = None
         self._armed_us: int | None = None
+        self._looks = Looks(guard.clock, look_apart_us(broker))
+        self._too_many = False
 
     def advance(self) -> list[KillRun]:
         """
@@ -70,17 +75,24 @@ class KillRunner:
         if not waiting:
             self._arm()
             return []  # the usual sweep: nothing is being killed
+        early_us = self._looks.wait_us()
+        if early_us:
+            self.next_at_us = self.guard.clock.now_us() + early_us
+            return waiting
+        began_us, looks, self._too_many = self.guard.clock.elapsed_us(), 0, False
         with store.session(durable=True, wait_s=WRITE_WAIT_S) as session:
             now_us = self.guard.clock.now_us()
             mine = [kills.take_run(session, run.id, self.holder, now_us, LEASE_US) for run in waiting]
         for run in mine:
             if run is not None:
+                looks += 1
                 try:
                     self._round(run)
                 except Overtaken:
                     log.warning("kill run %s has another holder now", run.id)
                 except StoreError as e:
                     log.warning("kill run %s waits: %s", run.id, e)
+        self._looks.made(looks, began_us, too_many=self._too_many)
         with store.session(durable=False, wait_s=WRITE_WAIT_S) as session:
             standing = [found for run in waiting if (found := kills.one_run(session, run.id)) is not None]
             store.roll_back(session)
@@ -126,6 +138,7 @@ class KillRunner:
                 self.next_at_us = min(self.next_at_us or run.retry_at_us, run.retry_at_us)
             ACTS[run.step](round_)
         except Unreadable as e:
+            self._too_many = self._too_many or is_too_many(e)
             why = reasons.unreadable(self.broker, str(e), now_us)
             stalled = now_us - run.started_at_us >= STALL_US or run.state == "BLOCKED"
             if stalled or reasons.is_urgent(why):
