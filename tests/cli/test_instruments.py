@@ -159,7 +159,7 @@ def test_doctor_ends_with_1_when_something_is_wrong(shell: Shell) -> None:
     document = told.document
     assert document["wrong"] >= 1
     assert len(document["findings"]) == len(done.out.splitlines())
-    assert {"severity", "subject", "what", "way_out"} == set(document["findings"][0])
+    assert {"severity", "status", "subject", "what", "way_out"} == set(document["findings"][0])
 
 
 def test_doctor_without_a_database_says_so(empty: Shell) -> None:

@@ -24,6 +24,7 @@ NOT_OF_THE_ANSWER = {
     ("trading_state", "_would_pass"): "says what quantity would pass",
     ("price_collar", "_beyond"): "writes the hint",
     ("order_rate", "_longer"): "says when it frees up",
+    ("pricing", "supersedes"): "chooses which quote is kept, before anybody asks",
 }
 """Functions whose numbers are said beside the answer; they have tables of their own."""
 

@@ -28,7 +28,7 @@ from tests.services.desk import ACCOUNT, SECOND, Clock, Desk, copy, rulebook
 from tests.services.killing import ORDER_RATE, Judge, drive, hold, net_of, quote_all, rest
 
 EVERY_KILLS = 5
-CI_KILLS, SOAK_KILLS = 40, 200
+CI_KILLS, SOAK_KILLS = 20, 200
 
 
 class Ticking(Clock):

@@ -143,7 +143,8 @@ class View:
         """
         Return the day's P&L over *scope* and whether it rests on fresh marks.
 
-        GROUP and GLOBAL add the accounts up; a strategy or segment needs its parts, and is unknown without them.
+        GROUP adds its accounts up, GLOBAL is this account alone (`summed_e4` adds there); a strategy or segment needs its
+        parts, and is unknown without them.
         """
         if scope.kind in ("ACCOUNT", "GLOBAL", "GROUP"):
             if scope.kind == "GROUP":
