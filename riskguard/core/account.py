@@ -23,39 +23,44 @@ InstrumentKey = tuple[str, str]
 
 
 class TimeLog:
-    """Times of like events, ascending; counts sliding windows (t − w, t] in O(log n)."""
+    """
+    Times of like events, ascending; counts sliding windows (t − w, t] in O(log n).
 
-    __slots__ = ("_times",)
+    Attributes:
+        stamps_us: The times, to be read only: a question asked of every order looks here without a call.
+    """
+
+    __slots__ = ("stamps_us",)
 
     def __init__(self, times_us: list[int] | None = None) -> None:
-        self._times = times_us if times_us is not None else []
+        self.stamps_us: list[int] = times_us if times_us is not None else []
 
     def add(self, at_us: int) -> None:
         """Add one event; a clock that stepped back cannot make an event older than the last."""
-        times = self._times
+        times = self.stamps_us
         times.append(at_us if not times or at_us >= times[-1] else times[-1])
 
     def count(self, now_us: int, window_us: int) -> int:
         """Return how many events lie in (now − window, now]; stamps ahead of now count too."""
-        times = self._times
+        times = self.stamps_us
         if not times or times[-1] <= now_us - window_us:
             return 0  # the usual case: nothing went out lately
         return len(times) - bisect_right(times, now_us - window_us)
 
     def leaves_us(self, count: int, window_us: int) -> int | None:
         """Return when the *count*-th newest event leaves the window, or None if there are fewer."""
-        return self._times[-count] + window_us if 0 < count <= len(self._times) else None
+        return self.stamps_us[-count] + window_us if 0 < count <= len(self.stamps_us) else None
 
     def times(self) -> list[int]:
         """Return the times, ascending."""
-        return list(self._times)
+        return list(self.stamps_us)
 
     def forget(self, before_us: int) -> None:
         """Drop events no window reaches any more, so that memory stays bounded."""
-        del self._times[: bisect_right(self._times, before_us)]
+        del self.stamps_us[: bisect_right(self.stamps_us, before_us)]
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self.stamps_us)
 
 
 @dataclass(frozen=True, slots=True)

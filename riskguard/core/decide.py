@@ -154,10 +154,12 @@ def decide(
 
 def judge(facts: Facts, plan: Plan) -> Decision:
     """Decide on *facts* alone: what `decide` does live and what replay does years later."""
-    asks = plan.exits if facts.reducing else plan.every
+    questions = plan.of_exits if facts.reducing else plan.of_any
+    asks, doubts_of = questions.asks, questions.doubts_of
     found: list[tuple[Reject, Limit]] = []
     try:
-        for ask in asks:
+        for place in doubts_of(facts):
+            ask = asks[place]
             run = ask.run  # called as `ask.run(…)` it would be sought as a method first
             reject = run(facts, ask.params)
             if reject is not None:
@@ -199,7 +201,7 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
     for reject, limit in found:
         reject.check = limit.check.name
         reject.limit_id = limit.id
-        reject.scope = str(limit.scope)
+        reject.scope = limit.asked.scope
         reject.row_id = limit.row_id
         watched = limit.only_watches(facts.now_us) or (limit.check.warns_exits and facts.reducing)
         (shadow if watched else enforced).append(reject)

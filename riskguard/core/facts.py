@@ -31,22 +31,15 @@ _KEPT = (
     "granted", "unanswered_since_us", "exits_live", "emergency_by", "state_said", "modifying",
 )  # fmt: skip
 _NO_LOG = TimeLog()
-_REDUCING, _HEDGING = Direction.REDUCING, Direction.HEDGING  # see `core.direction`: members as plain names
+# Members as plain names, see `core.direction`.
+_REDUCING, _INCREASING, _HEDGING = Direction.REDUCING, Direction.INCREASING, Direction.HEDGING
 _Kept = TypeVar("_Kept")
+_new = object.__new__  # half the price of a call of the class, which would look for an `__init__`
 
 
-class _Named(dict[int, str]):
-    """Names under which what lies in a window is kept (`sent:60000000`), each spelled once: limits have few windows."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __missing__(self, window_us: int) -> str:
-        name = self[window_us] = f"{self._what}:{window_us}"
-        return name
-
-
-_SENT, _LOOPS = _Named("sent"), _Named("loops")
+# Names under which what lies in a window is kept (`sent:60000000`), each spelled once: limits have few windows.
+_SENT: dict[int, str] = {}
+_LOOPS: dict[int, str] = {}
 
 
 class FactMissingError(Exception):
@@ -112,7 +105,7 @@ class Facts:
 
         *lowering*: it takes the place of a working order and may do nothing that one could not: it reduces.
         """
-        made = cls()
+        made = _new(cls)
         key = order.instrument
         made.order = order
         made.now_us = now_us
@@ -120,7 +113,7 @@ class Facts:
         seen_us = account.position_seen_us
         made.position_seen_us = seen_us
         made.known = known = seen_us is not None
-        lines = account.positions.get(key)
+        lines = account.positions.get(key) if account.positions else None
         line = None
         made.long_other = made.short_other = 0
         if lines:
@@ -133,16 +126,19 @@ class Facts:
             made.net_up, made.net_down, made.net_near = line.up, line.down, line.near
             made.buying, made.selling = line.buying, line.selling
             made.sellable = line.sellable() if order.product == "CNC" else 0
-        made.direction, made.cancel_first = direction(
-            order, line, known, instrument, account.positions, account.instruments
-        )
+        if line is None and known and order.sign > 0 and (instrument is None or not instrument.option_type):
+            made.direction, made.cancel_first = _INCREASING, ()  # the usual opening buy, without another call
+        else:
+            made.direction, made.cancel_first = direction(
+                order, line, known, instrument, account.positions, account.instruments
+            )
         if lowering:
             made.direction, made.cancel_first = _REDUCING, ()
         made.reducing = made.direction is _REDUCING
         made.naked = 0
         if made.direction is _HEDGING and instrument is not None:
             made.naked = _coverable(instrument, account)
-        quote = account.quotes.get(key)
+        quote = account.quotes.get(key) if account.quotes else None
         if order.quote is not None and (quote is None or not is_fresh(quote, now_us, quote_ttl_us(instrument))):
             quote = order.quote  # evidence counts where the feed has nothing fresh
         made.quote = quote
@@ -159,9 +155,10 @@ class Facts:
             made.pnl_e4, made.pnl_at_us = pnl.day_pnl_e4, pnl.at_us
         made.opening_equity_e4 = account.opening_equity_e4
         made.granted = account.granted
-        waiting = account.unanswered.get(key)
+        # Mostly nothing waits, and a look into an empty dictionary still costs the hash of its key.
+        waiting = account.unanswered.get(key) if account.unanswered else None
         made.unanswered_since_us = min(waiting.values()) if waiting else None
-        made.exits_live = account.reducing_live.get(key, 0)
+        made.exits_live = account.reducing_live.get(key, 0) if account.reducing_live else 0
         made.emergency_by = emergency_by
         made.modifying = modifying
         made.memo = {}
@@ -272,13 +269,19 @@ class Facts:
     def sent_in(self, window_us: int) -> int:
         """Messages sent in the sliding window, permits granted and not yet sent included."""
         memo = self.memo
-        name = _SENT[window_us]
-        if name not in memo:
+        try:
+            name = _SENT[window_us]
+        except KeyError:
+            name = _SENT[window_us] = f"sent:{window_us}"
+        if name in memo:
+            sent: int = memo[name]
+        else:
             account = self._account
             if account is None:
                 raise FactMissingError(f"the record holds no `{name}`")
-            memo[name] = account.sent.count(self.now_us, window_us)
-        sent: int = memo[name]
+            log = account.sent
+            # Mostly nothing went out lately, and nothing is counted without a call.
+            sent = memo[name] = log.count(self.now_us, window_us) if log.stamps_us else 0
         return sent + self.granted
 
     def sent_leaves_us(self, count: int, window_us: int) -> int | None:
@@ -305,18 +308,25 @@ class Facts:
         next turn of that wheel. Refusals are counted with their repeats.
         """
         memo = self.memo
-        name = _LOOPS[window_us]
-        if name not in memo:
-            account = self._account
-            if account is None:
-                raise FactMissingError(f"the record holds no `{name}`")
-            loop = (self.order.strategy, self.order.instrument, self.order.side)
-            filled, refused = account.cycles.get(loop), account.refused.get(loop)
-            memo[name] = [
-                0 if filled is None else filled.count(self.now_us, window_us),
-                0 if refused is None else refused.count(self.now_us, window_us),
-            ]
-        found: list[int] = memo[name]
+        try:
+            name = _LOOPS[window_us]
+        except KeyError:
+            name = _LOOPS[window_us] = f"loops:{window_us}"
+        if name in memo:
+            found: list[int] = memo[name]
+            return found
+        account = self._account
+        if account is None:
+            raise FactMissingError(f"the record holds no `{name}`")
+        cycles, refusals = account.cycles, account.refused
+        found = memo[name] = [0, 0]
+        if cycles or refusals:
+            order = self.order
+            loop = (order.strategy, order.instrument, order.side)
+            if loop in cycles:
+                found[0] = cycles[loop].count(self.now_us, window_us)
+            if loop in refusals:
+                found[1] = refusals[loop].count(self.now_us, window_us)
         return found
 
     def attempt_leaves_us(self, count: int, window_us: int) -> int | None:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from riskguard.core.calendar import DAY_US, ist_us
 from riskguard.core.order import Order
 from riskguard.core.params import Params
+from riskguard.core.passing import Line, Questions
 from riskguard.core.reject import Reject
 from riskguard.core.scope import Scope
 from riskguard.errors import RulebookError
@@ -50,6 +51,7 @@ class Check:
         plan: What follows a breach unless the limit says otherwise.
         needs: What the store must have ready: `marks`, `spots`, `funds`, `margin`, `day`, `cycles`, `peers`.
         halts: Whose trading stops on a breach that halts: the ACCOUNT's, or the order's STRATEGY's.
+        passes: When `run` surely has no objection, as one line of Python; "" where it is always asked. See `core.passing`.
         v3_column: The column of `traders_control` that is the only store of parameter `v3_field`.
     """
 
@@ -72,6 +74,7 @@ class Check:
     period: str = "day"
     plan: str = "cancel"
     scopes: tuple[str, ...] = ()
+    passes: Line = ""
 
     @property
     def asks_orders(self) -> bool:
@@ -125,7 +128,7 @@ class Limit:
 
     def __post_init__(self) -> None:
         question = self.check.question(self.scope, self.params)
-        object.__setattr__(self, "asked", Ask(question, self.params.plain(), self))
+        object.__setattr__(self, "asked", Ask(question, self.params.plain(), self, str(self.scope)))
 
     def canonical(self) -> list[Any]:
         """Return what decides: wording, author and row number do not change a decision."""
@@ -156,15 +159,23 @@ class Ask:
     run: Callable[[Facts, Any], Reject | None]
     params: Params
     limit: Limit
+    scope: str  # of the limit, as text
 
 
-class Plan(NamedTuple):
-    """The questions for one kind of order, in order of precedence."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    The questions for one kind of order, in order of precedence.
+
+    What is put to an order is `of_any`, to one that reduces `of_exits`: the same, joined once they are asked often.
+    """
 
     every: tuple[Ask, ...]
     exits: tuple[Ask, ...]
     missing: tuple[str, ...]  # mandatory checks without a limit
     digest: str
+    of_any: Questions = field(compare=False, repr=False)
+    of_exits: Questions = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -175,6 +186,7 @@ class LimitSet:
     digest: str = field(init=False)
     needs: frozenset[str] = field(init=False)
     _plans: dict[tuple[object, ...], Plan] = field(init=False, default_factory=dict)
+    _asked: dict[tuple[Ask, ...], Questions] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.digest = hashlib.sha256(self.canonical().encode()).hexdigest()
@@ -203,6 +215,7 @@ class LimitSet:
         if plan is None:
             if len(self._plans) >= PLANS_CACHED_MAX:
                 self._plans.clear()
+                self._asked.clear()
             plan = self._plans[key] = self._compile(order, underlying)
         return plan
 
@@ -217,12 +230,19 @@ class LimitSet:
         place = {check.name: number for number, check in enumerate(CHECKS)}
         asked = [limit for limit in inside if limit.check.asks_orders]
         asked.sort(key=lambda limit: (place[limit.check.name], limit.id))
+        every = tuple(limit.asked for limit in asked)
+        exits = tuple(limit.asked for limit in asked if limit.check.exits)
         return Plan(
-            every=tuple(limit.asked for limit in asked),
-            exits=tuple(limit.asked for limit in asked if limit.check.exits),
-            missing=tuple(name for name in MANDATORY if name not in present),
-            digest=self.digest,
-        )
+            every, exits, tuple(name for name in MANDATORY if name not in present), self.digest,
+            self._questions(every), self._questions(exits),
+        )  # fmt: skip
+
+    def _questions(self, asks: tuple[Ask, ...]) -> Questions:
+        """Plans of a hundred instruments mostly ask the same: they share it."""
+        made = self._asked.get(asks)
+        if made is None:
+            made = self._asked[asks] = Questions(asks)
+        return made
 
 
 NO_LIMITS = LimitSet(())

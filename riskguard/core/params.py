@@ -96,7 +96,8 @@ TimeOfDay = Annotated[
 class Params(BaseModel):
     """Base of every check's parameters: immutable, nothing coerced, nothing unknown, no defaults hidden."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Its validator is built at the first limit that uses it: a desk has a dozen of the seventy kinds.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any], *, where: str) -> Self:
@@ -154,7 +155,7 @@ def explain(error: ValidationError, known: tuple[str, ...]) -> str:
     """Return pydantic's findings as one line a desk can act on."""
     said = []
     for finding in error.errors(include_url=False, include_input=True):
-        key = ".".join(str(part) for part in finding["loc"]) or "(whole)"
+        key = _in_line(".".join(str(part) for part in finding["loc"])) or "(whole)"
         if finding["type"] == "extra_forbidden":
             near = get_close_matches(key.rpartition(".")[2], known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known) or 'none'}"
@@ -162,9 +163,15 @@ def explain(error: ValidationError, known: tuple[str, ...]) -> str:
         elif finding["type"] == "missing":
             said.append(f"`{key}` is missing")
         else:
-            shown = str(finding["input"])[:40]
-            said.append(f"`{key}` = {shown}: {finding['msg'].removeprefix('Value error, ')}")
+            shown = _in_line(str(finding["input"]))
+            said.append(f"`{key}` = {shown}: {_in_line(finding['msg'].removeprefix('Value error, '), 300)}")
     return "; ".join(said)
+
+
+def _in_line(text: str, characters_max: int = 40) -> str:
+    """Return *text* cut to so many characters; what would break the line, or turn it round, is escaped."""
+    text = text[:characters_max]
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def as_decimal(value: float) -> Decimal:

@@ -511,7 +511,7 @@ def test_the_same_values_give_the_same_answer() -> None:
     assert first.facts is not None and second.facts is not None
     assert canonical(first.facts.recorded()) == canonical(second.facts.recorded())
     assert [each.kept() for each in first.rejects] == [each.kept() for each in second.rejects]
-    assert not of.sent._times and not of.same
+    assert not of.sent.stamps_us and not of.same
 
 
 def replay(decision: Decision, of: Account, asked: Order) -> Decision:

@@ -138,7 +138,7 @@ def test_replay_is_identical() -> None:
 def frozen(value: object) -> object:
     """Everything a value holds, in words; limits and calendar keep memos of their own and are left to themselves."""
     if isinstance(value, TimeLog):
-        return value._times[:]
+        return value.stamps_us[:]
     if isinstance(value, Account):
         names = [each.name for each in fields(value) if each.name not in ("limits", "calendar")]
         return [(name, frozen(getattr(value, name))) for name in names]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from riskguard.core.checks import ALWAYS
@@ -59,3 +62,19 @@ def test_parameters_within_parameters_are_plain_too() -> None:
     assert len(windows) == len(twins) > 1
     assert not any(isinstance(each, Params) for each in twins)
     assert [each.per_s for each in twins] == [each.per_s for each in windows]
+
+
+def test_validators_are_built_at_first_use_or_when_asked_for() -> None:
+    """A start builds those every account needs, and leaves sixty others alone; each still judges what it is given."""
+    said = (
+        "from riskguard.core.checks import CHECKS, build_validators\n"
+        "built = lambda: {c.name for c in CHECKS if c.params.__pydantic_complete__}\n"
+        "before = built()\n"
+        "build_validators()\n"
+        "mandatory = {c.name for c in CHECKS if c.mandatory}\n"
+        "assert len(before) < 10 and mandatory <= built() and len(built()) < len(CHECKS), (before, built())\n"
+        "CHECKS[[c.name for c in CHECKS].index('order_quantity')].params.read({'quantity_max': 5, 'unit': 'units'}, where='x')\n"
+        "assert 'order_quantity' in built()\n"
+    )
+
+    subprocess.run([sys.executable, "-c", said], check=True)

@@ -115,6 +115,13 @@ ALWAYS: Final = tuple(
 _BY_NAME: Final = {check.name: check for check in EVERY}
 
 
+def build_validators() -> None:
+    """Build what reads the parameters of the mandatory checks: every account has them, and its first check waits."""
+    for check in CHECKS:
+        if check.mandatory:
+            check.params.model_rebuild()
+
+
 def by_name(name: object) -> Check:
     """Return the check of that name; raises RulebookError with a suggestion."""
     found = _BY_NAME.get(name) if isinstance(name, str) else None

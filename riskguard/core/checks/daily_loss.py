@@ -83,6 +83,13 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     )
 
 
+def _surely(params: Parameters) -> str:
+    """A loss in rupees binds whatever equity is; a percentage of it is worked out by the check."""
+    if params.daily_loss_inr_max is None or params.daily_loss_pct_max is not None:
+        return ""
+    return "facts.pnl_e4 is not None and facts.pnl_e4 > -params.daily_loss_inr_max"
+
+
 CHECK = Check(
     "daily_loss",
     Parameters,
@@ -94,4 +101,5 @@ CHECK = Check(
     v3_column="daily_loss_limit",
     v3_field="daily_loss_inr_max",
     on_breach="kill",
+    passes=_surely,
 )

@@ -53,4 +53,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     )
 
 
-CHECK = Check("data_freshness", Parameters, check, exits=False, mandatory=True)
+CHECK = Check(
+    "data_freshness", Parameters, check, exits=False, mandatory=True,
+    passes="facts.position_seen_us is not None and 0 <= now_us - facts.position_seen_us <= params.snapshot_age_s_max",
+)  # fmt: skip

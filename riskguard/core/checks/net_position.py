@@ -159,6 +159,16 @@ def _shown(limit_e4: int, unit: str) -> int:
     return limit_e4 if unit == "inr" else limit_e4 // SCALE
 
 
+def _surely(params: Parameters) -> str:
+    """Units are counted here; lots and rupees are worked out by the check."""
+    if params.unit != "units":
+        return ""
+    return (
+        "facts.known and ((facts.net_up + facts.buying + facts.long_other if order.sign > 0 "
+        f"else facts.selling + facts.short_other - facts.net_down) + quantity) * {SCALE} <= params.position_max"
+    )
+
+
 CHECK = Check(
     "net_position",
     Parameters,
@@ -168,4 +178,5 @@ CHECK = Check(
     over=over,
     v3_column="position_size_limit",
     v3_field="position_max",
+    passes=_surely,
 )

@@ -55,4 +55,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     return None
 
 
-CHECK = Check("order_validity", Parameters, check, exits=True, mandatory=True, never_shadow=True)
+CHECK = Check(
+    "order_validity", Parameters, check, exits=True, mandatory=True, never_shadow=True,
+    passes="facts.direction is not SHORT_DELIVERY and instrument is not None and not order.disclosed_quantity",
+)  # fmt: skip

@@ -73,6 +73,15 @@ def _unknown(facts: Facts, limit_e4: int, multiplier: int | None) -> Reject:
     )
 
 
+_SURELY = (
+    "instrument is not None and (instrument.order_value_max_e4 is None if reducing else ("
+    "instrument.multiplier is not None and (price_e4 := facts.risk_price_e4()) is not None "
+    "and (value_e4 := quantity * price_e4 * instrument.multiplier) <= params.order_value_inr_max "
+    "and (instrument.order_value_max_e4 is None or value_e4 <= instrument.order_value_max_e4)))"
+)
+"""An exit is bound by the exchange's ceiling alone: where there is one, the check is asked."""
+
+
 CHECK = Check(
     "order_value",
     Parameters,
@@ -81,4 +90,5 @@ CHECK = Check(
     mandatory=True,
     v3_column="order_value_limit",
     v3_field="order_value_inr_max",
+    passes=_SURELY,
 )

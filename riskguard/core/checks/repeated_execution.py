@@ -60,4 +60,5 @@ CHECK = Check(
     needs=("cycles",),
     on_breach="halt",
     halts="STRATEGY",
+    passes="(loops := facts.loops_in(params.per_s))[0] < params.trip_at_fills and loops[1] < params.trip_at_refusals",
 )

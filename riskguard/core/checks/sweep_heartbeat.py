@@ -33,4 +33,8 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     )
 
 
-CHECK = Check("sweep_heartbeat", Parameters, check, exits=False, mandatory=True)
+CHECK = Check(
+    "sweep_heartbeat", Parameters, check, exits=False, mandatory=True,
+    passes="facts.sweep_at_us is not None and now_us - facts.sweep_at_us "
+    "<= params.intervals_max * facts.sweep_interval_us",
+)  # fmt: skip

@@ -82,4 +82,6 @@ def _way_out(facts: Facts) -> str:
     return ""
 
 
-CHECK = Check("trading_state", Parameters, check, exits=True, mandatory=True, never_shadow=True)
+CHECK = Check(
+    "trading_state", Parameters, check, exits=True, mandatory=True, never_shadow=True, passes="facts.state is ACTIVE"
+)

@@ -34,4 +34,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
     )
 
 
-CHECK = Check("unconfirmed_in_flight", Parameters, check, exits=True, mandatory=True)
+CHECK = Check(
+    "unconfirmed_in_flight", Parameters, check, exits=True, mandatory=True,
+    passes="facts.unanswered_since_us is None or now_us - facts.unanswered_since_us <= params.answer_s_max",
+)  # fmt: skip

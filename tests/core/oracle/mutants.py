@@ -107,7 +107,7 @@ def _add(made: list[Mutant], where: str, changed: _Changed, check: Check | None,
     patches: dict[str, Any] = {}
     if check is not None:
         over = None if check.over is None else functions["over"]
-        check = replace(check, run=functions["check"], over=over)
+        check = replace(check, run=functions["check"], over=over, passes="")
     elif where == "exposure":
         patches["exposure"] = SimpleNamespace(**functions)
     else:

@@ -84,7 +84,7 @@ def above(case: Case, measure: Callable[[], int], limit: Fraction | int, code: s
 
 def within(log: TimeLog | None, window_us: int, now_us: int) -> int:
     """§5.13: how many times lie in (t − w, t]; one ahead of t counts too."""
-    return 0 if log is None else sum(at_us > now_us - window_us for at_us in log._times)
+    return 0 if log is None else sum(at_us > now_us - window_us for at_us in log.stamps_us)
 
 
 # -- state, form and permission -----------------------------------------------------------------------------------
