@@ -31,7 +31,7 @@ def release(
     approver: Annotated[str, typer.Option("--approver", help="Second person, for a loss on the same day.")] = "",
     scope: Annotated[str, typer.Option("--scope", help="The scope's name, typed, for a loss on the same day.")] = "",
     unlock_broker: Annotated[
-        bool, typer.Option("--unlock-broker", help="Switch the broker's own kill switch off first.")
+        bool, typer.Option("--unlock-broker", help="Also switch the broker's own kill switch off, last of all.")
     ] = False,
     look: Annotated[bool, typer.Option("--review", help="Only say what it would do; release nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
@@ -57,24 +57,27 @@ def release(
         raise SettingsError("`--only` names a part of one account: give the account too")
     url = database_url(db)
     store = Store(url)
-    settings, _accounts = settings_of(store)
+    settings, accounts = settings_of(store)
     if settings.profile != "paper" and not look and not is_operator():
         raise ReleaseRefusedError(f"a release wants a terminal, or the operator token in {VARIABLE}")
     # The book must be fresh to be released on: profiles that sweep by themselves sweep once here.
     guard = open_guard(url)
     try:
-        lock = _lock_of(guard, settings, account)
-        if unlock_broker and lock is not None and not look:
-            lock.unlock()
-        how: dict[str, Any] = {"approver": approver, "typed_scope": scope, "only": only, "lock": lock}
+        locks = _locks_of(guard, settings, accounts if account is None else (account,))
+        how: dict[str, Any] = {
+            "approver": approver, "typed_scope": scope, "only": only, "locks": locks, "unlock": unlock_broker,
+        }  # fmt: skip
         found = admin.review(guard.store, account, by=by, **how)
         if look:
             _show_review(found, as_json)
             return
+        if found.objection:
+            raise ReleaseRefusedError(found.objection)
         if sys.stdin.isatty() and not yes:
             _show_review(found, as_json=False)
             if not typer.confirm(f"`{only or found.scope}` becomes {found.returns_to.name}. Release?"):
                 fail("not released", REFUSED)
+        # The broker's switch goes off in there, last of all: a release that is refused must leave it on.
         done = admin.release(guard.store, account, by=by, reason=reason, **how)
     finally:
         guard.close()
@@ -86,15 +89,19 @@ def release(
         say("only orders that reduce a position pass until it is released again")
 
 
-def _lock_of(guard: RiskGuard, settings: DatabaseSettings, account: str | None) -> BrokerLock | None:
-    """Return the broker's own kill switch of the account, where its broker has one."""
+def _locks_of(guard: RiskGuard, settings: DatabaseSettings, accounts: tuple[str, ...]) -> dict[str, BrokerLock]:
+    """Return the broker's own kill switch of each account, where its broker has one."""
     from riskguard.ports import BrokerLock
     from riskguard.services.counting import CountedBroker
     from riskguard.services.wiring import broker_of
 
-    broker = broker_of(guard, settings, account) if account is not None else None
-    inner: Any = broker.inner if isinstance(broker, CountedBroker) else broker
-    return inner if isinstance(inner, BrokerLock) else None
+    found: dict[str, BrokerLock] = {}
+    for account in accounts:
+        broker = broker_of(guard, settings, account)
+        inner: Any = broker.inner if isinstance(broker, CountedBroker) else broker
+        if isinstance(inner, BrokerLock):
+            found[account] = inner
+    return found
 
 
 def _show_review(found: Review, as_json: bool) -> None:

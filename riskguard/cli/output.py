@@ -86,9 +86,10 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except RiskGuardError as e:
+            message = "; ".join((str(e), *getattr(e, "__notes__", ())))  # a note says what came of undoing the act
             if kwargs.get("as_json"):
-                document({"error": type(e).__name__, "message": redacted(str(e))})
-            fail(str(e), status_of(e))
+                document({"error": type(e).__name__, "message": redacted(message)})
+            fail(message, status_of(e))
         except BrokenPipeError:
             raise  # whoever read us is gone: `main` leaves without a word
         except (OSError, MemoryError) as e:

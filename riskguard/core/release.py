@@ -93,7 +93,7 @@ def objection(waiting: Waiting) -> str:
     if waiting.typed_scope != waiting.scope:
         return f"type the scope's name to release a loss today: `--scope {waiting.scope}`"
     if waiting.held_us is not None and waiting.held_us < waiting.loss_hold_us:
-        left_s = (waiting.loss_hold_us - waiting.held_us) // 1_000_000
+        left_s = -((waiting.held_us - waiting.loss_hold_us) // 1_000_000)
         return f"a loss is held for {waiting.loss_hold_us // 60_000_000} minutes: {left_s} s are left"
     return ""
 

@@ -4,7 +4,7 @@ Release: a person, a reason, preconditions; it names the kills it ends, and neve
 
 from __future__ import annotations
 
-import sqlite3
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,19 @@ from riskguard import admin
 from riskguard.core.release import Family
 from riskguard.core.seen import SeenPosition
 from riskguard.core.state import Cause, TradingState
-from riskguard.errors import BrokerUnconfirmedError, ReleaseRefusedError, UnknownAccountError
+from riskguard.errors import (
+    BrokerUnconfirmedError,
+    ReleaseRefusedError,
+    StoreUnavailableError,
+    UnknownAccountError,
+)
 from riskguard.services import overview
 from riskguard.services.kill import killswitch
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.kill.killswitch import engage
 from riskguard.store import books, controls, halt
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, DAY, Desk
+from tests.services.desk import ACCOUNT, DAY, REFUSED, Desk
 
 MINUTE = 60
 
@@ -179,6 +184,19 @@ def test_a_lost_halt_directory_is_brought_back_by_a_release(desk: Desk) -> None:
     assert directory.is_dir() and desk.guard.check(desk.order()).approved
 
 
+def test_a_release_that_is_refused_brings_no_directory_back(desk: Desk) -> None:
+    """Its loss halts everybody; a release that does not hold its preconditions must not let them go by trying."""
+    desk.kill()
+    directory = desk.store.directories[0] / halt.HALT
+    shutil.rmtree(directory)
+    assert "held" in refused(desk) or not directory.is_dir()
+
+    assert not directory.is_dir() and desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    desk.sweep(61)
+    release(desk)
+    assert directory.is_dir() and desk.guard.check(desk.order()).approved
+
+
 # -- what it returns to ------------------------------------------------------------------------------------------------
 
 
@@ -253,16 +271,20 @@ def test_one_stopped_strategy_is_released_by_its_name(desk: Desk) -> None:
 
 
 class Switch:
-    """A broker's own kill switch: on, off, or silent."""
+    """A broker's own kill switch: on, off, or silent; *stuck* takes requests and does nothing. Keeps what it was asked."""
 
-    def __init__(self, answer: bool | None) -> None:
+    def __init__(self, answer: bool | None, *, stuck: str = "") -> None:
         self.answer = answer
+        self.stuck = stuck
+        self.asked: list[str] = []
 
     def lock(self) -> None:
-        self.answer = True
+        self.asked.append("lock")
+        self.answer = True if self.stuck != "off" else self.answer
 
     def unlock(self) -> None:
-        self.answer = False
+        self.asked.append("unlock")
+        self.answer = False if self.stuck != "on" else self.answer
 
     def is_locked(self) -> bool:
         if self.answer is None:
@@ -285,9 +307,178 @@ def test_the_brokers_own_switch_must_read_off(desk: Desk, row: Row) -> None:
     desk.sweep(61)
     switch = Switch({"off": False, "on": True, "silent": None}[row.answer])
     if row.opt("refused"):
-        assert row.refused in refused(desk, lock=switch)
+        assert row.refused in refused(desk, locks={ACCOUNT: switch})
         switch.unlock()
-    assert release(desk, lock=switch).state is TradingState.ACTIVE
+    assert release(desk, locks={ACCOUNT: switch}).state is TradingState.ACTIVE
+
+
+# -- the broker's switch, switched off for the release ------------------------------------------------------------------
+
+
+def test_the_switch_goes_off_after_every_precondition(desk: Desk) -> None:
+    """A release that is refused never touches it; one that goes through switches it off, and reads it back first."""
+    desk.kill()
+    desk.sweep(59)
+    switch = Switch(True)
+    how: dict[str, Any] = {"locks": {ACCOUNT: switch}, "unlock": True}
+    assert "1 s are left" in refused(desk, **how)
+    assert switch.asked == [] and switch.answer is True
+    assert "1 s are left" in admin.review(desk.store, ACCOUNT, clock=desk.clock, **how).objection
+
+    desk.sweep(1)
+    assert admin.review(desk.store, ACCOUNT, clock=desk.clock, **how).objection == "" and switch.asked == []
+    assert release(desk, **how).state is TradingState.ACTIVE
+    assert switch.asked == ["unlock"] and switch.answer is False
+
+
+def test_a_release_that_fails_after_the_switch_went_off_switches_it_on_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database fails in between: the account stays halted here and at the broker, and the error says so."""
+    desk.kill()
+    desk.sweep(61)
+    for stuck, said in (("", "is on again"), ("off", "could not be switched on again")):
+        switch = Switch(True, stuck=stuck)
+        with monkeypatch.context() as hook, pytest.raises(StoreUnavailableError) as failed:
+            hook.setattr(controls, "close_action", _no_room)
+            release(desk, locks={ACCOUNT: switch}, unlock=True)
+        assert switch.asked == ["unlock", "lock"]
+        assert any(said in note and f"`{ACCOUNT}`" in note for note in failed.value.__notes__)
+        assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+
+
+def _no_room(*_args: object) -> None:
+    raise StoreUnavailableError("close the act")
+
+
+def test_a_switch_that_takes_the_request_and_stays_on_is_refused(make_desk: Callable[..., Desk]) -> None:
+    """Only the read-back counts; what was switched off before it is on again, each account's by its name."""
+    desk = make_desk(accounts=(ACCOUNT, "follower"))
+    desk.sweep()
+    desk.kill()
+    desk.sweep(61)
+    first, second = Switch(True), Switch(True, stuck="on")
+
+    said = refused(desk, locks={ACCOUNT: first, "follower": second}, unlock=True)
+
+    assert "`follower` still reads on" in said and "`leader`, `follower` is on again" in said
+    assert first.asked == ["unlock", "lock"] and first.answer is True
+
+
+def test_every_accounts_switch_is_asked_for_a_global_release(make_desk: Callable[..., Desk]) -> None:
+    """One that is on, of whichever account, keeps GLOBAL halted."""
+    desk = make_desk(accounts=(ACCOUNT, "follower"))
+    from riskguard.services.sweeps.sweeper import Sweeper
+
+    desk.sweep()
+    Sweeper(desk.guard, "follower", desk.join_market("follower")).sweep()
+    desk.kill(None)
+    desk.clock.advance(60)
+    desk.sweeper.sweep(now=True)
+    Sweeper(desk.guard, "follower", desk.join_market("follower")).sweep(now=True)
+    locks = {ACCOUNT: Switch(False), "follower": Switch(True)}
+
+    assert "of `follower` is on" in refused(desk, None, locks=locks)
+    locks["follower"].unlock()
+    assert release(desk, None, locks=locks).state is TradingState.ACTIVE
+
+
+# -- what `only` and plain SQL may not get round -------------------------------------------------------------------------
+
+PARTS = table("""
+    only                 part
+    ACCOUNT:leader       no
+    GLOBAL               no
+    leader               no
+    account:leader       no
+    strategy:dip         no
+    STRATEGY:dip         yes
+    SEGMENT:NSE_EQ       yes
+    UNDERLYING:NIFTY     yes
+    INSTRUMENT:NSE_EQ:1  yes
+""")
+
+
+@pytest.mark.parametrize("row", PARTS, ids=str)
+def test_only_names_a_part_of_the_account(desk: Desk, row: Row) -> None:
+    """The whole account, asked for as a part, would come back without its probation."""
+    raise_cause(desk, "RECONCILIATION", TradingState.HALTED)
+    raise_cause(desk, "LIMIT_BREACHED", TradingState.HALTED, row.only)
+    desk.sweep(61)
+    if row.has("part"):
+        release(desk, only=row.only)
+        assert [each.code for each in desk.guard.state(ACCOUNT).causes] == ["RECONCILIATION"]
+    else:
+        assert "wants a part of the account" in refused(desk, only=row.only)
+        assert "wants a part" in admin.review(desk.store, ACCOUNT, only=row.only, clock=desk.clock).objection
+
+
+SQL_KILL = """INSERT INTO traders_control (account_type, control_type, kill_switch_status, is_active, created_at, updated_at)
+    VALUES ('leader', 'KILL_SWITCH', 'ACTIVE', 1, ?, ?)"""
+
+SQL_KILLS = table("""
+    since_s  after_s  released
+    0        59       no
+    0        60       yes
+    9999999  0        yes
+""")
+
+
+@pytest.mark.parametrize("row", SQL_KILLS, ids=str)
+def test_a_kill_by_sql_nobody_adopted_yet_is_a_manual_kill(desk: Desk, row: Row) -> None:
+    """
+    With a soft cause beside it the whole is not soft: the kill is held, and the soft cause stays.
+
+    A row dated to come (SQL may write anything) says nothing of how long it was held, and must not hold for ever.
+    """
+    desk.sweep()
+    raise_cause(desk, "FEED_HEALTH", TradingState.REDUCE_ONLY)
+    desk.sweep(61)
+    since_s = desk.clock.now_us() // 1_000_000 + row.number("since_s")
+    desk.sql(SQL_KILL, since_s, since_s)
+    desk.clock.advance(float(row.after_s))
+    found = admin.review(desk.store, ACCOUNT, clock=desk.clock)
+    assert desk.one("SELECT count(*) FROM kill_runs") == 0
+    assert found.family is Family.MANUAL and found.returns_to is TradingState.REDUCE_ONLY
+    if row.has("released"):
+        assert release(desk).state is TradingState.REDUCE_ONLY
+        assert [each.code for each in desk.guard.state(ACCOUNT).causes] == ["FEED_HEALTH"]
+    else:
+        assert "held for 60 s" in found.objection and "held for 60 s" in refused(desk)
+
+
+def test_a_review_says_what_is_wrong_with_the_halt_directories(desk: Desk) -> None:
+    """Missing: it halts, and a release makes it anew. No directory at all: the objection. Neither is an exception."""
+    directory = desk.store.directories[0] / halt.HALT
+    directory.rmdir()
+    found = admin.review(desk.store, ACCOUNT, clock=desk.clock)
+    assert found.objection == "" or "halt directory" not in found.objection
+    assert any("missing" in each for each in found.causes) and found.returns_to is TradingState.HALTED
+    directory.touch()
+    assert "unreadable" in admin.review(desk.store, ACCOUNT, clock=desk.clock).objection
+    directory.unlink()
+
+
+def test_a_loss_of_the_group_that_stands_against_the_account_is_a_loss(desk: Desk) -> None:
+    """Its scope is wider than the account, its row is the account's: it is released with it, as a loss."""
+    raise_cause(desk, "GROUP_LOSS", TradingState.HALTED, "GROUP:desk")
+    desk.sweep(61)
+    found = admin.review(desk.store, ACCOUNT, clock=desk.clock)
+    assert (found.family, found.returns_to) == (Family.LOSS, TradingState.REDUCE_ONLY)
+    assert "next session" in refused(desk)
+
+
+def test_a_review_says_what_stays_above(desk: Desk) -> None:
+    """GLOBAL halts on after the account is released: the review and the release say HALTED, by what."""
+    desk.kill()
+    desk.kill(None)
+    desk.sweep(61)
+    found = admin.review(desk.store, ACCOUNT, clock=desk.clock)
+    assert found.returns_to is TradingState.HALTED and any(each.startswith("GLOBAL") for each in found.causes)
+
+    done = release(desk)
+
+    assert done.state is TradingState.HALTED and "stays HALTED: GLOBAL" in done.said
 
 
 def test_a_review_says_everything_and_changes_nothing(desk: Desk) -> None:
@@ -437,7 +628,8 @@ def test_a_kill_that_comes_while_a_release_is_written_stays(desk: Desk, monkeypa
         hook.setattr(controls, "close_action", late)
         done = release(desk)
     assert raised[0][0] not in done.kill_ids
-    assert len(desk.flags()) == 2 and desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    assert len(desk.flags()) == len(desk.store.directories)
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
     outcome = engage(desk.url, ACCOUNT, by="late", reason="still wrong", raised=raised[0], clock=desk.clock)
 
     assert outcome.exit_status == 0 and not desk.guard.check(desk.order()).approved
@@ -555,7 +747,7 @@ LOWERINGS = table("""
 @pytest.mark.parametrize("row", LOWERINGS, ids=str)
 def test_the_database_lowers_no_latch(desk: Desk, row: Row) -> None:
     desk.kill()
-    with pytest.raises(sqlite3.IntegrityError, match="riskguard release"):
+    with pytest.raises(REFUSED, match="riskguard release"):
         desk.sql(row.statement)
     assert not desk.guard.check(desk.order()).approved
 
@@ -569,7 +761,7 @@ INACTIVE = (
 def test_inactive_written_over_a_halt_is_refused(desk: Desk) -> None:
     """An INSERT that would supersede the latch with a lower one is no way around it."""
     desk.kill()
-    with pytest.raises(sqlite3.IntegrityError, match="riskguard release"):
+    with pytest.raises(REFUSED, match="riskguard release"):
         desk.sql(INACTIVE, ACCOUNT)
     assert not desk.guard.check(desk.order()).approved
 

@@ -1,0 +1,202 @@
+"""Release: a person, a reason, preconditions; it names what it ends, and never touches the day's figures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from riskguard.admin.standing import Standing, concerned, let_go, objection_to
+from riskguard.admin.switches import Switches
+from riskguard.core.release import Family
+from riskguard.core.state import TradingState
+from riskguard.errors import ReleaseRefusedError
+from riskguard.ports import BrokerLock, Clock
+from riskguard.services.kill import latch
+from riskguard.store import controls, halt, journal, releases
+from riskguard.store.session import GLOBAL, Session, Store, clock_of
+
+log = logging.getLogger("riskguard")
+
+WAIT_S = 5.0
+NUMBERS_BEFORE_S = 60
+"""A breach is written a moment before the kill it makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What was released, and what the scope admits now."""
+
+    scope: str
+    state: TradingState
+    kill_ids: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """
+    What a person should read before releasing: what stopped the scope, with its numbers, and what follows.
+
+    `objection` is why a release would be refused now, "" if it would not. `returns_to` is the state after it.
+    """
+
+    scope: str
+    family: Family
+    causes: tuple[str, ...]
+    numbers: tuple[str, ...]  # of the breaches behind it
+    gone: tuple[str, ...]  # what the kill cancelled or closed, and what it left undone
+    returns_to: TradingState
+    allows: str
+    objection: str
+
+
+ALLOWS = {
+    TradingState.ACTIVE: "orders that add risk, as far as the limits let them",
+    TradingState.REDUCE_ONLY: "only orders that reduce a position, until it is released once more",
+    TradingState.HALTED: "nothing yet: what is above it still stops it",
+}
+
+
+def review(
+    store: Store, account: str | None, *, by: str = "", approver: str = "", typed_scope: str = "", only: str = "",
+    locks: Mapping[str, BrokerLock] | None = None, unlock: bool = False, clock: Clock | None = None,
+) -> Review:  # fmt: skip
+    """
+    Say what a release of *account* (GLOBAL when None) would do, and whether it would be refused. Changes nothing.
+
+    What forbids the release is the review's `objection`, a halt directory or a switch nobody can read among it.
+
+    Raises UnknownAccountError, StoreUnavailableError.
+    """
+    switch = Switches(locks).objection(unlock=unlock)
+    with store.session(durable=False, wait_s=WAIT_S) as session:
+        now_us = clock_of(store, clock).now_us()
+        standing, said = _judged(session, store, account, by, approver, typed_scope, only, now_us)
+        numbers = releases.breaches(session, standing.owner, max(0, standing.since_us // 1_000_000 - NUMBERS_BEFORE_S))
+        gone = tuple(said for kill_id in sorted(standing.kills) for said in releases.steps(session, kill_id))
+        store.roll_back(session)
+    state = standing.returns_to()
+    causes = tuple(each.sentence() for each in (*standing.causes, *standing.above))
+    return Review(standing.owner, standing.family, causes, numbers, gone, state, ALLOWS[state], switch or said)
+
+
+def release(
+    store: Store, account: str | None, *, by: str, reason: str, approver: str = "", typed_scope: str = "",
+    only: str = "", locks: Mapping[str, BrokerLock] | None = None, unlock: bool = False, clock: Clock | None = None,
+) -> Release:  # fmt: skip
+    """
+    Release *account*, or GLOBAL when None. Never touches the day's baseline; if a loss still stands, the next
+    sweep trips again.
+
+    A manual kill is held for the `release_hold_s` setting and returns to the state before it. A loss is held to the
+    next session, or, the same day, 30 minutes with a second *approver* and the scope's name typed; it, a runaway and
+    a broker's switch return to REDUCE_ONLY, which the next release ends. *only* names one part of the account that is
+    stopped, like `STRATEGY:dip`, and leaves all else as it is; it may not name the account itself.
+
+    *locks* are the brokers' own switches, by account: each must read off. With *unlock* those that are on are switched
+    off when every other precondition holds, and on again if the release then fails.
+
+    Raises:
+        ReleaseRefusedError: Names the precondition that does not hold. The scope stays halted.
+        StoreError: Nothing is known to be released. What became of the switches is in the error's notes.
+    """
+    if len(reason.strip()) < 3:
+        raise ReleaseRefusedError('a release wants a reason: `--reason "…"`')
+    if not by.strip():
+        raise ReleaseRefusedError("a release wants a person: `--by NAME`")
+    with _brought_back(store):
+        return _released(store, account, by, reason, approver, typed_scope, only, locks, unlock, clock)
+
+
+@contextmanager
+def _brought_back(store: Store) -> Iterator[None]:
+    """
+    Make lost halt directories again: a person's release is what ends their halt. One that is refused takes them away.
+
+    A directory a kill has put its flag into meanwhile stays.
+    """
+    lost = [directory / halt.HALT for directory in store.directories if not (directory / halt.HALT).is_dir()]
+    try:
+        for directory in store.directories:
+            halt.prepare(directory)
+    except OSError as e:
+        raise ReleaseRefusedError(f"a halt directory cannot be made ({e}): mend it, then release") from None
+    try:
+        yield
+    except BaseException:
+        for each in lost:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
+def _released(
+    store: Store, account: str | None, by: str, reason: str, approver: str, typed_scope: str, only: str,
+    locks: Mapping[str, BrokerLock] | None, unlock: bool, clock: Clock | None,
+) -> Release:  # fmt: skip
+    """Release, with every halt directory in place; see `release`."""
+    switches = Switches(locks)
+    refused = switches.objection(unlock=unlock)  # asked outside the lock, and before anything is written
+    if refused:
+        raise ReleaseRefusedError(refused)
+    opened: tuple[str, ...] = ()
+    if unlock:
+        with store.session(durable=False, wait_s=WAIT_S) as session:
+            now_us = clock_of(store, clock).now_us()
+            _standing, refused = _judged(session, store, account, by, approver, typed_scope, only, now_us)
+            store.roll_back(session)
+        if refused:
+            raise ReleaseRefusedError(refused)
+        opened = switches.unlock()
+    try:
+        with store.session(durable=True, wait_s=WAIT_S) as session:
+            now_us = clock_of(store, clock).now_us()
+            standing, refused = _judged(session, store, account, by, approver, typed_scope, only, now_us)
+            if refused:
+                raise ReleaseRefusedError(refused)
+            generation = _write(session, store, standing, by, reason, approver, now_us)
+    except BaseException as e:  # also a person's Ctrl-C: a switch must not stay off for a release that was not
+        said = switches.lock_again(opened)
+        if said:
+            log.critical("release of %s failed: %s", account or GLOBAL, said)
+            e.add_note(said)
+        raise
+    latch.after_commit(store, generation)
+    kill_ids = tuple(sorted(standing.kills))
+    halt.lower_flags(store.directories, frozenset(kill_ids))
+    owner, state = standing.owner, standing.returns_to()
+    said = f"{only or owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
+    if state > standing.own_state():
+        cause = max(standing.above, key=lambda each: each.state)
+        said = f"{only or owner} stays {state.name}: {cause.sentence()}; {len(kill_ids)} kill(s) of its own released by {by}"
+    return Release(owner, state, kill_ids, said)
+
+
+def _judged(
+    session: Session, store: Store, account: str | None, by: str, approver: str, typed_scope: str, only: str, now_us: int,
+) -> tuple[Standing, str]:  # fmt: skip
+    """Return what stops the scope and which precondition of its release does not hold, "" when all do."""
+    accounts, group = concerned(session, account)
+    owner = GLOBAL if account is None else account
+    session.read_heads(owner)
+    session.read_heads(GLOBAL)
+    standing = Standing.of(session, store, owner, group, only, now_us)
+    return standing, objection_to(session, standing, accounts, by, approver, typed_scope, now_us)
+
+
+def _write(session: Session, store: Store, standing: Standing, by: str, reason: str, approver: str, now_us: int) -> int:
+    """Write the release in the open transaction: the act, its journal entry, what it takes back. Returns the generation."""
+    owner, kill_ids = standing.owner, sorted(standing.kills)
+    action_id = controls.open_action(session, owner, "RELEASE", by, reason, now_us, " ".join(kill_ids))
+    contents = {
+        "scope": owner, "kill_ids": kill_ids, "by": by, "reason": reason,
+        "loss": standing.family is Family.LOSS, "family": standing.family.name,
+        "causes": [each.sentence() for each in standing.causes], **({"only": standing.only} if standing.only else {}),
+        **({"approver": approver} if approver else {}),
+    }  # fmt: skip
+    head = journal.append(session, owner, "RELEASE", contents, now_us)
+    let_go(session, standing, by, reason, action_id, now_us)
+    controls.close_action(session, action_id, head.sequence)
+    return controls.advance_generation(session, halt.read_generation(store.path) or 0)
