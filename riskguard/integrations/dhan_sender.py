@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from riskguard.core.decide import Decision
 from riskguard.core.order import Order
+from riskguard.core.state import TradingState
 from riskguard.errors import (
     BrokerRefusedError,
     BrokerUnconfirmedError,
@@ -24,7 +25,7 @@ from riskguard.errors import (
     RiskGuardError,
     StoreError,
 )
-from riskguard.integrations import answers
+from riskguard.integrations import answers, standing
 from riskguard.integrations.tags import Tags
 from riskguard.integrations.words import dhan_order, price_of, quantity_of, word_of
 
@@ -131,6 +132,69 @@ class Sender:
             return self._send([decision], send) if decision.approved else self._refused(decision)
         except RiskGuardError as e:
             return self._failed(e)
+
+    def leg_moved(
+        self, order_id: Any, name: str, price: Any, trailing: Any, read: Callable[[], Any], send: Callable[[], Any]
+    ) -> Envelope:
+        """Count the message and send it; unless the account is ACTIVE the leg is read back, and moved one way only."""
+        refused = self.exits_refused(order_id, {name: (price, trailing)}, read)
+        if refused is not None:
+            return refused
+        self.guard.count_cancel(self.account, str(order_id))
+        return self.shown(send())
+
+    def exits_refused(
+        self, order_id: Any, moves: Mapping[str, tuple[Any, Any]], read: Callable[[], Any], *, all_stand: bool = True
+    ) -> Envelope | None:
+        """
+        Return why exits of a super order may not be moved to these (price, trailing jump), by leg; None: they may.
+
+        While the account is ACTIVE the broker is not asked. *all_stand*: a leg the order does not have is refused too.
+        """
+        try:
+            if self.guard.state(self.account).state is TradingState.ACTIVE:
+                return None
+            legs = standing.legs_of(read(), str(order_id))
+            if legs is None or (all_stand and not moves.keys() <= legs.keys()):
+                raise BrokerUnconfirmedError(
+                    f"the exits of super order `{order_id}` cannot be read back, and the account is not ACTIVE: cancel "
+                    "what you would move, or ask again"
+                )
+            for name, (price, trailing) in moves.items():
+                refused = self._moved(name, legs[name], price, trailing) if name in legs else None
+                if refused is not None:
+                    return self._refused(refused)
+        except RiskGuardError as e:
+            return self._failed(e)
+        return None
+
+    def _moved(self, name: str, leg: standing.Leg, price: Any, trailing: Any) -> Decision | None:
+        """Judge the move of an exit beside what the broker shows of it; returns the refusal."""
+        from riskguard.services.orders.standing import check_leg
+
+        stop = name == standing.STOP
+        new = price_of("stopLossPrice" if stop else "targetPrice", price)
+        order = Order(
+            account=self.account, exchange_segment=leg.exchange_segment, security_id=leg.security_id, side=leg.side,
+            product=leg.product, order_type="STOP_LOSS_MARKET" if stop else "LIMIT", quantity=leg.quantity,
+            price=None if stop else new or leg.price, trigger_price=new or leg.price if stop else None,
+            strategy=self._strategy,
+        )  # fmt: skip
+        return check_leg(self.guard, order, away=leg.away(name, new, price_of("trailingJump", trailing)))
+
+    def recondition(self, alert_id: Any, read: Callable[[], Any], send: Callable[[], Any]) -> Envelope:
+        """Judge the orders the alert names already, read back from the broker; then count the message and send it."""
+        from riskguard.services.orders.standing import check_alert
+
+        try:
+            found = standing.alert_orders(read(), str(alert_id))
+            refused = check_alert(self.guard, str(alert_id), [self.order(None, **_plain(each)) for each in found])
+        except RiskGuardError as e:
+            return self._failed(e)
+        if refused is not None:
+            return self._refused(refused)
+        self.guard.count_cancel(self.account, str(alert_id))
+        return self.shown(send())
 
     def _send(self, decisions: Sequence[Decision], send: Callable[[], Any]) -> Envelope:
         """Mark every permit SENT, send, and write what the answer says of them; returns the answer."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from riskguard.core.order import Order
 from riskguard.errors import OrderInvalidError, SettingsError, shown
 from riskguard.integrations.dhan_sender import Envelope, Sender, number
+from riskguard.integrations.standing import STOP, TARGET
 from riskguard.integrations.words import price_of, quantity_of, word_of
 
 if TYPE_CHECKING:
@@ -213,7 +214,12 @@ class GuardedDhan:
         self, order_id: Any, order_type: Any, leg_name: Any, quantity: Any = 0, price: Any = 0.0,
         targetPrice: Any = 0.0, stopLossPrice: Any = 0.0, trailingJump: Any = 0.0,
     ) -> Envelope:  # fmt: skip
-        """Ask about a change of the entry; the target and the stop only reduce, and go as a counted message."""
+        """
+        Ask about a change of the entry. The target and the stop only reduce: they go as a counted message while the
+        account is ACTIVE; under REDUCE_ONLY and HALTED only towards the market (read back from the broker first), for
+        a stop moved away, or one that trails less closely, leaves the position less protected. The same
+        holds for the exits' prices that go along with a change of the entry. `cancel_super_order` always goes.
+        """
         send = partial(
             self.dhan.modify_super_order,
             order_id,
@@ -226,16 +232,25 @@ class GuardedDhan:
             trailingJump,
         )
         if isinstance(leg_name, str) and leg_name.upper() == "ENTRY_LEG":
+            # The broker takes the exits' prices along with the entry's: what is filled of it leans on them already.
+            moves = {STOP: (stopLossPrice, trailingJump), TARGET: (targetPrice, 0)}
+            refused = self._sender.exits_refused(order_id, moves, self.dhan.get_super_order_list, all_stand=False)
+            if refused is not None:
+                return refused
             return self._sender.modified(order_id, send, order_type, quantity, price, 0, None)
-        self.guard.count_cancel(self.account, str(order_id))
-        return self._sender.shown(send())
+        name = str(leg_name).upper()  # what is no leg's name the client itself refuses
+        price = stopLossPrice if name == STOP else targetPrice
+        return self._sender.leg_moved(order_id, name, price, trailingJump, self.dhan.get_super_order_list, send)
 
     def modify_conditional_order(self, alert_id: Any, condition: Any, orders: Any = None) -> Envelope:
-        """Ask about its new orders as one decision; a change of the condition alone goes as a counted message."""
+        """
+        Ask about its new orders as one decision. A change of the condition alone can make the orders it has fire: they
+        are read back from the broker and judged in the place of those that wait, and the change goes as a counted
+        message. What cannot be read back is refused; `cancel_conditional_order` always goes.
+        """
         send = partial(self.dhan.modify_conditional_order, alert_id, condition, orders)
         if orders is None:
-            self.guard.count_cancel(self.account, str(alert_id))
-            return self._sender.shown(send())
+            return self._sender.recondition(alert_id, partial(self.dhan.get_conditional_order, alert_id), send)
         return self._sender.placed_together(orders, send)
 
     # -- cancelling: never refused, always counted --------------------------------------------------------------------

@@ -12,12 +12,9 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-import sqlalchemy as sa
-
 from riskguard.core.order import NAME_CHARACTERS_MAX
 from riskguard.errors import OrderInvalidError
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.journal import permits
+from riskguard.store.tags import NEWEST_OF_TAG, OF_CORRELATION
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard
@@ -26,17 +23,6 @@ RANDOM_CHARACTERS = 16
 TAG_CHARACTERS_MAX = NAME_CHARACTERS_MAX - RANDOM_CHARACTERS - 1
 KNOWN_MAX = 10_000
 WAIT_S = 2.0
-
-_p = permits.c
-NEWEST_OF_TAG = prepare(
-    sa.select(_p.correlation_id)
-    .where(_p.account == param("account"), _p.client_order_id >= param("low"), _p.client_order_id < param("high"))
-    .order_by(_p.sequence.desc())
-    .limit(fixed(1))
-)
-OF_CORRELATION = prepare(
-    sa.select(_p.client_order_id).where(_p.account == param("account"), _p.correlation_id == param("correlation_id"))
-)
 
 
 class Tags:

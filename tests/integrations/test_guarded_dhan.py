@@ -24,6 +24,8 @@ from riskguard import GuardedDhan, OrderRefusedError, RiskGuard, SettingsError
 from riskguard.brokers.dhan.sandbox.scenario import Scenario
 from riskguard.brokers.dhan.sandbox.server import Sandbox
 from riskguard.clock import SystemClock
+from riskguard.core.state import Cause, TradingState
+from riskguard.store import controls
 from tests.core.tables import Row, table
 from tests.services.desk import CALL, FUTURE, Desk, rulebook
 
@@ -276,6 +278,161 @@ def test_a_change_is_judged_as_what_it_becomes(make_desk: Any, server: Sandbox) 
     assert refused["remarks"]["error_code"] == "ORDER_VALUE_ABOVE_LIMIT"
     assert unknown["remarks"]["error_code"] == "NOT_SENDABLE"
     assert [call[0] for call in sent(server)] == ["POST /orders", "PUT /orders/{id}"]
+
+
+LEG = {
+    "transactionType": "BUY", "exchangeSegment": "NSE_EQ", "productType": "INTRADAY", "orderType": "LIMIT",
+    "securityId": "1333", "quantity": 10, "validity": "DAY", "price": 90.0,
+}  # fmt: skip
+
+
+def condition(at: float) -> dict[str, Any]:
+    return {
+        "comparisonType": "PRICE_WITH_VALUE", "exchangeSegment": "NSE_EQ", "securityId": "1333",
+        "operator": "LESS_THAN", "comparingValue": at, "expDate": "2027-01-01", "frequency": "ONCE",
+    }  # fmt: skip
+
+
+def stop_all(desk: Desk, state: str) -> None:
+    """Bring the account into a state: HALTED by a kill, REDUCE_ONLY by a limit."""
+    if state == "HALTED":
+        desk.kill()
+    elif state == "REDUCE_ONLY":
+        with desk.store.session(durable=True, wait_s=5.0) as session:
+            session.read_heads(desk.account)
+            why = Cause(
+                f"ACCOUNT:{desk.account}", TradingState.REDUCE_ONLY, "FEED_HEALTH", "seen", "sweep", desk.clock.now_us()
+            )
+            controls.raise_cause(session, desk.account, why)
+
+
+CONDITIONS = table("""
+    side  state        code
+    BUY   ACTIVE       -
+    BUY   REDUCE_ONLY  REDUCE_ONLY
+    BUY   HALTED       TRADING_HALTED
+    SELL  ACTIVE       -
+    SELL  REDUCE_ONLY  -
+    SELL  HALTED       TRADING_HALTED
+""")
+
+
+@pytest.mark.parametrize("row", CONDITIONS, ids=str)
+def test_a_new_condition_is_judged_by_the_orders_it_lets_fire(
+    desk: Desk, dhan: GuardedDhan, server: Sandbox, row: Row
+) -> None:
+    """
+    Ten are held. An alert that buys may not be moved to where it fires while nothing may be added; one that sells what
+    is held may, while exits are let out. Its own reservation does not stand in its way; a refusal is on disk.
+    """
+    desk.hold(10)
+    alert_id = dhan.place_conditional_order(condition(50), [{**LEG, "transactionType": row.side}])["data"]["alertId"]
+    stop_all(desk, row.state)
+    before = desk.one("SELECT count(*) FROM risk_violations")
+
+    answer = dhan.modify_conditional_order(alert_id, condition(101))
+
+    went = [call[0] for call in sent(server)].count("PUT /alerts/orders/{id}")
+    messages = desk.one("SELECT count(*) FROM order_messages WHERE kind = 'CANCEL'")
+    if row.opt("code") is None:
+        assert answer["remarks"]["error_type"] != "RISKGUARD" and (went, messages) == (1, 1), answer
+    else:
+        assert (answer["remarks"]["error_code"], went, messages) == (row.code, 0, 0)
+        assert desk.one("SELECT count(*) FROM risk_violations") == before + 1
+    assert dhan.cancel_conditional_order(alert_id)["status"] == "success"
+
+
+def test_an_alert_that_cannot_be_read_back_is_not_changed(desk: Desk, dhan: GuardedDhan, server: Sandbox) -> None:
+    """Nobody can say what it would place: unknown to the broker, or the broker is silent."""
+    alert_id = dhan.place_conditional_order(condition(50), [LEG])["data"]["alertId"]
+    for name in ("999", alert_id):
+        if name == alert_id:
+            server.break_next("GET /alerts/orders/{id}", "DH-910")
+        answer = dhan.modify_conditional_order(name, condition(101))
+        assert answer["remarks"]["error_code"] == "NOT_SENT" and "cannot be read back" in str(answer["remarks"])
+    assert [call[0] for call in sent(server)] == ["POST /alerts/orders"]
+
+
+def test_two_orders_of_an_alert_are_judged_together(desk: Desk, dhan: GuardedDhan) -> None:
+    """Each sells what is held, both would go short: what reduces alone does not reduce twice."""
+    desk.hold(10)
+    sells = [{**LEG, "transactionType": "SELL"}, {**LEG, "transactionType": "SELL", "price": 91.0}]
+    alert_id = dhan.place_conditional_order(condition(50), sells)["data"]["alertId"]
+    stop_all(desk, "REDUCE_ONLY")
+
+    assert dhan.modify_conditional_order(alert_id, condition(101))["remarks"]["error_code"] == "REDUCE_ONLY"
+
+
+MOVES = table("""
+    leg            to    trailing  ACTIVE  REDUCE_ONLY  HALTED
+    STOP_LOSS_LEG  86    1         yes     yes          yes
+    STOP_LOSS_LEG  85    1         yes     yes          yes
+    STOP_LOSS_LEG  84    1         yes     no           no
+    STOP_LOSS_LEG  0     1         any     no           no
+    STOP_LOSS_LEG  86    0.5       yes     yes          yes
+    STOP_LOSS_LEG  86    2         yes     no           no
+    STOP_LOSS_LEG  86    0         yes     no           no
+    TARGET_LEG     94    0         yes     yes          yes
+    TARGET_LEG     95    0         yes     yes          yes
+    TARGET_LEG     96    0         yes     no           no
+    TARGET_LEG     nan   0         any     no           no
+""")
+
+
+@pytest.mark.parametrize("row", MOVES, ids=str)
+@pytest.mark.parametrize("state", ["ACTIVE", "REDUCE_ONLY", "HALTED"])
+def test_an_exit_leg_moves_only_towards_the_market_while_the_account_is_stopped(
+    desk: Desk, dhan: GuardedDhan, server: Sandbox, row: Row, state: str
+) -> None:
+    """Bought with a stop at 85 that trails by 1 and a target at 95: away from there the position is less protected."""
+    placed = dhan.place_super_order("1333", "NSE_EQ", "BUY", 10, "LIMIT", "INTRADAY", 90.0, 95.0, 85.0, 1.0)
+    stop_all(desk, state)
+    expected = getattr(row, state)
+    if expected == "any":
+        return  # the broker's to refuse
+
+    answer = dhan.modify_super_order(
+        placed["data"]["orderId"], "LIMIT", row.leg, targetPrice=float(row.to), stopLossPrice=float(row.to),
+        trailingJump=float(row.trailing),
+    )  # fmt: skip
+
+    went = [call[0] for call in sent(server)].count("PUT /super/orders/{id}")
+    if expected == "yes":
+        assert (answer["status"], went) == ("success", 1), answer
+    else:
+        words = {"HALTED": "TRADING_HALTED", "REDUCE_ONLY": "REDUCE_ONLY"}
+        assert answer["remarks"]["error_code"] in (words[state], "ORDER_INVALID") and went == 0
+        refused = desk.one("SELECT count(*) FROM risk_violations WHERE code = ?", words[state])
+        assert refused == (answer["remarks"]["error_code"] == words[state])
+    assert dhan.cancel_super_order(placed["data"]["orderId"], row.leg)["status"] == "success"
+
+
+@pytest.mark.parametrize(("target", "stop", "code"), [(95, 85, ""), (95, 84, "REDUCE_ONLY"), (96, 85, "REDUCE_ONLY")])
+def test_a_change_of_the_entry_takes_no_exit_away(
+    desk: Desk, dhan: GuardedDhan, server: Sandbox, target: float, stop: float, code: str
+) -> None:
+    """Under REDUCE_ONLY the entry may be made smaller; the prices of its exits go along and may not move away."""
+    placed = dhan.place_super_order("1333", "NSE_EQ", "BUY", 10, "LIMIT", "INTRADAY", 90.0, 95.0, 85.0)
+    stop_all(desk, "REDUCE_ONLY")
+
+    answer = dhan.modify_super_order(placed["data"]["orderId"], "LIMIT", "ENTRY_LEG", 5, 90.0, target, stop)
+
+    went = [call[0] for call in sent(server)].count("PUT /super/orders/{id}")
+    if code:
+        assert (answer["remarks"]["error_code"], went) == (code, 0)
+    else:
+        assert (answer["status"], went) == ("success", 1), answer
+
+
+def test_a_leg_that_cannot_be_read_back_stays_while_the_account_is_stopped(
+    desk: Desk, dhan: GuardedDhan, server: Sandbox
+) -> None:
+    """Active: the broker's to answer. Stopped: nobody can say which way it would move."""
+    assert dhan.modify_super_order("999", "LIMIT", "STOP_LOSS_LEG", stopLossPrice=86.0)["status"] == "failure"
+    assert [call[0] for call in sent(server)] == ["PUT /super/orders/{id}"]
+    desk.kill()
+    answer = dhan.modify_super_order("999", "LIMIT", "STOP_LOSS_LEG", stopLossPrice=86.0)
+    assert answer["remarks"]["error_code"] == "NOT_SENT" and len(sent(server)) == 1
 
 
 def test_a_cancel_always_goes_and_is_counted(desk: Desk, dhan: GuardedDhan, server: Sandbox) -> None:

@@ -17,8 +17,6 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from riskguard.core.change import CHANGEABLE, decide_change
 from riskguard.core.decide import Decision
 from riskguard.core.money import to_text
@@ -31,19 +29,11 @@ from riskguard.services.orders.restating import restate
 from riskguard.store import journal, loader, permits, supply
 from riskguard.store.loader import Loaded
 from riskguard.store.session import Session
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
+from riskguard.store.tables.orders import TERMINAL_STATUSES
+from riskguard.store.working_orders import FOREIGN
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard
-
-_o = orders.c
-FOREIGN = prepare(
-    sa.select(
-        _o.status, _o.exchange_segment, _o.security_id, _o.side, _o.product, _o.order_type, _o.quantity, _o.traded_qty,
-        _o.price, _o.trigger_price, _o.validity,
-    ).where(_o.account_type == param("account"), _o.id == param("order_id"))
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""Which changes retreat from the market, and what waits for a condition judged in its own place; the book comes back as it was."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from riskguard.core.book import Working
+from riskguard.core.change import decide_change, decide_standing, is_lowering, is_retreat, retreat_refused
+from riskguard.core.limits import LimitSet
+from riskguard.core.reject import RejectCode
+from riskguard.core.state import TradingState
+from tests.core.builders import NOW, account, halted, line, mandatory, order
+from tests.core.tables import Row, table
+
+RETREATS = table("""
+    side  type              price  trigger  to_type           to_price  to_trigger  retreat
+    SELL  LIMIT             100    -        LIMIT             99.95     -           no
+    SELL  LIMIT             100    -        LIMIT             100       -           no
+    SELL  LIMIT             100    -        LIMIT             100.05    -           yes
+    BUY   LIMIT             100    -        LIMIT             100.05    -           no
+    BUY   LIMIT             100    -        LIMIT             99.95     -           yes
+    SELL  STOP_LOSS         79     80       STOP_LOSS         70        80.05       no
+    SELL  STOP_LOSS         79     80       STOP_LOSS         79.5      80          no
+    SELL  STOP_LOSS         79     80       STOP_LOSS         79        79.95       yes
+    BUY   STOP_LOSS_MARKET  -      120      STOP_LOSS_MARKET  -         119.95      no
+    BUY   STOP_LOSS_MARKET  -      120      STOP_LOSS_MARKET  -         120.05      yes
+    SELL  STOP_LOSS         79     80       MARKET            -         -           no
+    SELL  LIMIT             100    -        MARKET            -         -           no
+    SELL  STOP_LOSS         79     80       LIMIT             79        -           yes
+    SELL  LIMIT             100    -        STOP_LOSS         79        80          yes
+    SELL  STOP_LOSS         79     80       STOP_LOSS_MARKET  -         80          yes
+""")
+
+
+@pytest.mark.parametrize("row", RETREATS, ids=str)
+def test_an_exit_retreats_when_it_trades_later(row: Row) -> None:
+    """To sell: a dearer limit, a lower trigger; to buy the other way; another type but a market order always."""
+    before = order(row.side, 10, row.opt("price"), order_type=row.type, trigger_price=row.opt("trigger"))
+    after = order(row.side, 10, row.opt("to_price"), order_type=row.to_type, trigger_price=row.opt("to_trigger"))
+
+    assert is_retreat(before, after) == row.has("retreat")
+
+
+STATES = table("""
+    state        to     by    code
+    ACTIVE       79.95  -     -
+    REDUCE_ONLY  79.95  -     REDUCE_ONLY
+    REDUCE_ONLY  80.05  -     -
+    HALTED       79.95  asha  -
+    HALTED       80.05  asha  -
+    HALTED       80.05  -     TRADING_HALTED
+""")
+
+
+@pytest.mark.parametrize("row", STATES, ids=str)
+def test_a_stop_retreats_only_while_the_account_is_active(row: Row) -> None:
+    """Or by a person's hand. The book is as it was, whatever the answer."""
+    held = line(10)
+    held.working["w"] = Working("w", -1, 10, True, True)
+    held.refresh()
+    causes = () if row.state == "ACTIVE" else (halted(state=TradingState[row.state]),)
+    of = account(held, limits=LimitSet(tuple(mandatory())), causes=causes)
+    before = copy.deepcopy(held)
+
+    def stop(trigger: str) -> object:
+        return order("SELL", 10, None, order_type="STOP_LOSS_MARKET", trigger_price=trigger, client_order_id="w2")
+
+    found = decide_change(stop("80"), stop(row.to), "w", of, NOW, row.opt("by") or "")  # type: ignore[arg-type]
+
+    assert [each.code.value for each in found.rejects] == ([] if row.opt("code") is None else [row.code])
+    assert held == before
+
+
+def test_an_entry_may_be_made_less_dear_under_reduce_only() -> None:
+    """It is no exit: asking for less is less risk."""
+    flat = line(0)
+    flat.working["w"] = Working("w", 1, 10, False)
+    flat.refresh()
+    of = account(flat, limits=LimitSet(tuple(mandatory())), causes=(halted(state=TradingState.REDUCE_ONLY),))
+    before, after = order("BUY", 10, "100"), order("BUY", 10, "99.95", client_order_id="w2")
+
+    assert is_lowering(before, after) and is_retreat(before, after)
+    assert decide_change(before, after, "w", of, NOW).approved
+
+
+@pytest.mark.parametrize("state", [TradingState.REDUCE_ONLY, TradingState.HALTED])
+def test_the_refusal_names_the_state_and_the_way_out(state: TradingState) -> None:
+    """Its code is the state's, nothing of that side would pass, and it carries no facts that would approve it again."""
+    found = retreat_refused(order("SELL"), state, NOW, "the stop would move", "digest")
+    (reject,) = found.rejects
+
+    codes = {TradingState.HALTED: RejectCode.TRADING_HALTED, TradingState.REDUCE_ONLY: RejectCode.REDUCE_ONLY}
+    assert (reject.code, reject.check, reject.max_quantity) == (codes[state], "trading_state", 0)
+    assert reject.detail == "the stop would move" and "towards the market, or cancel" in reject.hint
+    assert (found.approved, found.facts, found.limits_digest, found.decided_at_us) == (False, None, "digest", NOW)
+
+
+STANDING = table("""
+    held  sells   state        approved
+    10    10      REDUCE_ONLY  yes
+    10    6,4     REDUCE_ONLY  yes
+    10    6,5     REDUCE_ONLY  no
+    10    11      REDUCE_ONLY  no
+    10    10      HALTED       no
+    0     10      ACTIVE       yes
+    0     10      REDUCE_ONLY  no
+""")
+
+
+@pytest.mark.parametrize("row", STANDING, ids=str)
+@pytest.mark.parametrize("name", ["alert:7", "c1"])
+def test_what_waits_is_judged_together_in_its_own_place(row: Row, name: str) -> None:
+    """Its own reservation and its own signature do not stand in its way; the book comes back, in every case."""
+    held = line(row.number("held"))
+    sells = [int(each) for each in row.sells.split(",")]
+    for n, quantity in enumerate(sells):
+        key = f"{name}:{n}"
+        held.working[key] = Working(key, -1, quantity, True, order_id="7" if name == "c1" else "")
+    held.refresh()
+    causes = () if row.state == "ACTIVE" else (halted(state=TradingState[row.state]),)
+    of = account(held, limits=LimitSet(tuple(mandatory())), causes=causes)
+    ours = frozenset({"7"}) if name == "c1" else frozenset(held.working)
+    before, same = copy.deepcopy(held), dict(of.same)
+
+    found = decide_standing([order("SELL", each, client_order_id=f"s{each}") for each in sells], of, NOW, ours)
+
+    assert all(each.approved for each in found) == row.has("approved")
+    assert held == before and of.same == same
+
+
+def test_another_orders_reservation_counts() -> None:
+    """What is not of the alert stays in the book while it is judged."""
+    held = line(10)
+    held.working["other"] = Working("other", -1, 5, True, order_id="8")
+    held.refresh()
+    of = account(held, limits=LimitSet(tuple(mandatory())), causes=(halted(state=TradingState.REDUCE_ONLY),))
+
+    def asked(quantity: int) -> bool:
+        (found,) = decide_standing([order("SELL", quantity, client_order_id="s")], of, NOW, frozenset({"7"}))
+        return found.approved
+
+    assert asked(5) and not asked(6)
