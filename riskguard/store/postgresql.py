@@ -6,6 +6,8 @@ No message shows a URL as it was given: it may hold a password. `place` is how a
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from riskguard.errors import ExtraMissingError, SettingsError, StoreUnavailableError
+from riskguard.home import sqlite_path
 from riskguard.redaction import redacted, remember
 
 SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
@@ -22,10 +25,17 @@ CONNECT_S_MAX: Final = 5
 WRONG_URL: Final = "the database URL is malformed: write postgresql://user@host:5432/name"
 # Not the driver's psycopg2 dialect, which SQLAlchemy takes where a URL names none.
 DRIVER: Final = "postgresql+psycopg"
+OURS: Final = "riskguard_"
+"""How options of ours begin in a URL's query."""
 
 
 def parse(url: str) -> sa.URL:
-    """Read a URL. Raises SettingsError, which never shows it."""
+    """Read a URL, without the options that are ours. Raises SettingsError, which never shows it."""
+    found = _split(url)
+    return found.difference_update_query([name for name in found.query if name.startswith(OURS)])
+
+
+def _split(url: str) -> sa.URL:
     scheme = url.partition("://")[0]
     if scheme not in SCHEMES:
         raise SettingsError(f"`{scheme[:30]}` is no database served here: use a sqlite:/// or postgresql:// URL")
@@ -113,3 +123,48 @@ def said(error: exc.DBAPIError) -> str:
     primary = getattr(getattr(driver, "diag", None), "message_primary", None)
     lines = str(primary or driver or type(error).__name__).strip().splitlines()
     return redacted(lines[0] if lines else type(error).__name__)
+
+
+def only_files(url: str, what: str, instead: str) -> None:
+    """Raise SettingsError where *url* is no SQLite file: *what* works on one, and a server has its own means."""
+    if sqlite_path(url) is None:
+        raise SettingsError(f"`{what}` works on a SQLite file; for `{place(url)}` use {instead}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what the server or the driver said, without secrets."""
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    lines = str(primary or str(error) or type(error).__name__).strip().splitlines()
+    return redacted(lines[0] if lines else type(error).__name__)
+
+
+def option(url: str, name: str) -> str:
+    """Return what the URL says for an option of ours (`?riskguard_prepare=on`), empty when it says nothing."""
+    found = _split(url).query.get(name, "")
+    return found if isinstance(found, str) else found[-1]
+
+
+def driver_arguments(url: str) -> dict[str, str]:
+    """Return the URL as libpq's keywords: what is said in it, and nothing of ours."""
+    parsed = parse(url)
+    given = {name: value if isinstance(value, str) else ",".join(value) for name, value in parsed.query.items()}
+    hosts = [each for each in given.get("host", "").split(",") if each]
+    if len(hosts) > 1 and "port" not in given and all(":" in each and not each.startswith("/") for each in hosts):
+        # SQLAlchemy's spelling of several servers: ?host=one:5432&host=two:5432
+        given["host"] = ",".join(each.rpartition(":")[0] for each in hosts)
+        given["port"] = ",".join(each.rpartition(":")[2] for each in hosts)
+    plain = {"user": parsed.username, "host": parsed.host, "dbname": parsed.database}
+    given |= {name: value for name, value in plain.items() if value}
+    if parsed.port:
+        given["port"] = str(parsed.port)
+    if parsed.password:
+        given["password"] = str(parsed.password)
+    return given
+
+
+def digest(url: str) -> str:
+    """Return what names the database on this host: its server and name, never who logs in or with what."""
+    given = driver_arguments(url)
+    host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", "")
+    port = given.get("port") or os.environ.get("PGPORT") or "5432"
+    return hashlib.sha256("\n".join((host, port, given["dbname"])).encode()).hexdigest()[:24]

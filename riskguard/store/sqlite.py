@@ -17,6 +17,7 @@ from pathlib import Path
 
 from riskguard.errors import DatabaseMissingError, SchemaMismatchError, StoreUnavailableError
 from riskguard.store.halt import gate_is_up
+from riskguard.store.mounts import NETWORK, kind_of_device
 
 APPLICATION_ID = 0x52474433  # "RGD3"
 SCHEMA_VERSION = 4
@@ -24,6 +25,11 @@ SCHEMA_VERSION = 4
 WAL_RESET_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 WAL_BYTES_MAX = 4 * 1024 * 1024
 """The janitor checkpoints beyond this; a WAL without it would only grow."""
+
+OPENING_S_MAX = 2.0
+"""How long opening waits for another process that is recovering the log; a check waits its own deadline instead."""
+VERSION_LOOK_S = 1.0
+"""How often an open connection asks whether somebody migrated the file under it; asking costs a tenth of a check."""
 
 
 def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
@@ -33,14 +39,17 @@ def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) ->
     return not any(version[:2] == fixed[:2] and version >= fixed for fixed in WAL_RESET_FIXED)
 
 
-def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+def connect(path: Path, *, durable: bool, patience_s: float = OPENING_S_MAX) -> sqlite3.Connection:
     """
-    Open an existing database; never creates one.
+    Open an existing database; never creates one. *patience_s* bounds all of it: another process may be recovering the log.
 
-    Raises DatabaseMissingError (absent or empty), SchemaMismatchError, StoreUnavailableError.
+    Raises DatabaseMissingError (absent or empty), SchemaMismatchError, StoreUnavailableError (its cause is the busy error
+    where waiting may help).
     """
+    until = time.monotonic() + patience_s
     try:
-        if os.stat(path).st_size == 0:
+        status = os.stat(path)
+        if status.st_size == 0:
             raise DatabaseMissingError(
                 f"`{path}` is empty: a halt may have been lost with it; restore it, or `init` anew"
             )
@@ -48,6 +57,12 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
         raise DatabaseMissingError(f"no database at `{path}`: create it with `riskguard init --db …`") from None
     except OSError as e:
         raise StoreUnavailableError(f"cannot look at `{path}`: {e.strerror}") from None
+    kind = kind_of_device(status.st_dev)
+    if kind in NETWORK:
+        raise StoreUnavailableError(
+            f"`{path}` lies on `{kind}`, a network file system whose locks cannot be relied on: keep it on a local disk, or "
+            "share a database with postgresql://…"
+        )
     try:
         connection = sqlite3.connect(
             f"file:{_uri(path)}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=0,
@@ -56,13 +71,15 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     except sqlite3.Error as e:
         raise StoreUnavailableError(f"cannot open `{path}`: {e}") from None
     try:
-        _patiently(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        _patiently(connection, f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}", until)
         # No automatic checkpoints: on affected builds they are what corrupts; the janitor makes them.
-        _patiently(connection, "PRAGMA wal_autocheckpoint = 0")
-        found = _patiently(connection, "PRAGMA application_id").fetchone()[0]
-        version = _patiently(connection, "PRAGMA user_version").fetchone()[0]
+        _patiently(connection, "PRAGMA wal_autocheckpoint = 0", until)
+        found = _patiently(connection, "PRAGMA application_id", until).fetchone()[0]
+        version = _patiently(connection, "PRAGMA user_version", until).fetchone()[0]
     except sqlite3.Error as e:
         connection.close()
+        if is_busy(e):
+            raise StoreUnavailableError(f"`{path}` was busy while it was opened: {e}") from e
         raise StoreUnavailableError(f"`{path}` is not readable as a database: {e}") from None
     if (found, version) != (APPLICATION_ID, SCHEMA_VERSION):
         connection.close()
@@ -78,14 +95,13 @@ def _uri(path: Path) -> str:
     return quote(str(path))
 
 
-def _patiently(connection: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
+def _patiently(connection: sqlite3.Connection, sql: str, until: float) -> sqlite3.Cursor:
     """Run a statement of opening, waiting out a moment in which another process recovers the WAL."""
-    deadline = time.monotonic() + 2.0
     while True:
         try:
             return connection.execute(sql)
         except sqlite3.OperationalError as e:
-            if not is_busy(e) or time.monotonic() > deadline:
+            if not is_busy(e) or time.monotonic() >= until:
                 raise
             time.sleep(0.002)
 

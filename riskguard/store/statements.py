@@ -1,40 +1,64 @@
 """
-Statements: written as SQLAlchemy Core, compiled once, run on the driver's own cursor.
+Statements: written as SQLAlchemy Core, compiled once per database, run on the driver's own cursor.
 
 Core is the one spelling for both databases; its execution layer would cost more than the statements do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
-_DIALECTS = {"sqlite": sqlite.dialect(paramstyle="named")}
+_SQLITE = sqlite.dialect(paramstyle="named")
+
+Compiled = tuple[str, dict[str, Any]]
+
+
+@cache
+def _postgresql() -> sa.Dialect:
+    """The dialect of psycopg 3: named parameters, each with the cast its column's type asks for. Needs no driver."""
+    from sqlalchemy.dialects.postgresql import psycopg
+
+    dialect: sa.Dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
+    return dialect
 
 
 class Prepared:
     """
     One statement; `sql` is its text with named parameters, `constants` the values written into it.
 
-    Compiled at its first use: a process uses some of them, and compiling all would be most of its start.
+    Compiled at its first use, for the database that uses it: a process uses some of them, and compiling all would
+    be most of its start.
     """
 
-    __slots__ = ("_compiled", "_core", "_dialect")
+    __slots__ = ("_core", "_core_postgresql", "_postgresql", "_sqlite")
 
-    def __init__(self, core: sa.sql.expression.ClauseElement, dialect: str = "sqlite") -> None:
+    def __init__(
+        self, core: sa.sql.expression.ClauseElement, postgresql: sa.sql.expression.ClauseElement | None = None
+    ) -> None:
         self._core = core
-        self._dialect = dialect
-        self._compiled: tuple[str, dict[str, Any]] | None = None
+        self._core_postgresql = core if postgresql is None else postgresql
+        self._sqlite: Compiled | None = None
+        self._postgresql: Compiled | None = None
 
-    def compiled(self) -> tuple[str, dict[str, Any]]:
-        """Return (text, constants); the hot path asks this once per statement and gets what is kept."""
-        kept = self._compiled
+    def compiled(self) -> Compiled:
+        """Return (text, constants) for SQLite; the hot path asks this once per statement and gets what is kept."""
+        kept = self._sqlite
         if kept is None:
-            made = self._core.compile(dialect=_DIALECTS[self._dialect], compile_kwargs={"render_postcompile": True})
-            constants = {name: value for name, value in (made.params or {}).items() if value is not None}
-            kept = self._compiled = (str(made), constants)
+            kept = self._sqlite = _text(self._core, _SQLITE)
+        return kept
+
+    def on_postgresql(self) -> Compiled:
+        """Return (text, constants) for psycopg."""
+        kept = self._postgresql
+        if kept is None:
+            kept = self._postgresql = _text(self._core_postgresql, _postgresql())
         return kept
 
     @property
@@ -46,9 +70,19 @@ class Prepared:
         return self.compiled()[1]
 
 
-def param(name: str) -> sa.BindParameter[Any]:
-    """A named parameter of a prepared statement."""
-    return sa.bindparam(name, None, required=False)  # a value, if only None, so that IN lists can be written out
+def _text(core: sa.sql.expression.ClauseElement, dialect: sa.Dialect) -> Compiled:
+    made = core.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    return str(made), {name: value for name, value in (made.params or {}).items() if value is not None}
+
+
+def param(name: str, kind: sa.types.TypeEngine[Any] | None = None) -> sa.BindParameter[Any]:
+    """
+    A named parameter of a prepared statement; its type is the column's it meets.
+
+    *kind* names the type where it meets none (`param(…) IS NULL`): PostgreSQL must know it before it runs.
+    """
+    # A value, if only None, so that IN lists can be written out.
+    return sa.bindparam(name, None, kind, required=False)
 
 
 def fixed(value: int | str) -> sa.ColumnClause[Any]:
@@ -60,14 +94,84 @@ def fixed(value: int | str) -> sa.ColumnClause[Any]:
     return sa.literal_column(str(value) if isinstance(value, int) else f"'{value}'")
 
 
+class greater(sa.sql.functions.ReturnTypeFromArgs[Any]):  # a function's name, as it reads in a statement
+    """The greater of values of one row; none of them may be NULL: there the databases differ."""
+
+    inherit_cache = True
+
+
+class lesser(sa.sql.functions.ReturnTypeFromArgs[Any]):
+    """The lesser of values of one row; none of them may be NULL: there the databases differ."""
+
+    inherit_cache = True
+
+
+@compiles(greater)
+@compiles(lesser)
+def _named_by_sqlite(element: sa.sql.functions.ReturnTypeFromArgs[Any], compiler: SQLCompiler, **how: Any) -> str:
+    return f"{'max' if isinstance(element, greater) else 'min'}({compiler.process(element.clauses, **how)})"
+
+
+@compiles(greater, "postgresql")
+@compiles(lesser, "postgresql")
+def _named_by_postgresql(element: sa.sql.functions.ReturnTypeFromArgs[Any], compiler: SQLCompiler, **how: Any) -> str:
+    return f"{'greatest' if isinstance(element, greater) else 'least'}({compiler.process(element.clauses, **how)})"
+
+
 def insert_into(table: sa.Table, *columns: str, ignore: bool = False, replace: bool = False) -> Prepared:
-    """INSERT of the named columns, each from the parameter of its name; optionally keeping or replacing a clash."""
-    statement = sa.insert(table).values({name: param(name) for name in columns})
+    """
+    INSERT of the named columns, each from the parameter of its name; optionally keeping or replacing a clash.
+
+    *replace* leaves nothing of the row that stood: columns not named go back to their defaults.
+    """
+    values = {name: param(name) for name in columns}
+    lite = sa.insert(table).values(values)
+    server = postgresql.insert(table).values(values)
     if ignore:
-        statement = statement.prefix_with("OR IGNORE")
+        lite, server = lite.prefix_with("OR IGNORE"), server.on_conflict_do_nothing()
     if replace:
-        statement = statement.prefix_with("OR REPLACE")
-    return Prepared(statement)
+        key = _key(table, columns)
+        changed: dict[str, Any] = {name: server.excluded[name] for name in columns if name not in key}
+        others = [each.name for each in table.columns if each.name not in columns and each.name not in key]
+        changed |= {name: sa.literal_column("DEFAULT") for name in others if name != _number(table)}
+        lite = lite.prefix_with("OR REPLACE")
+        server = server.on_conflict_do_update(index_elements=list(key), set_=changed)
+    number = _number(table)
+    return Prepared(lite, server if number is None else server.returning(table.c[number]))
+
+
+def upsert(
+    table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...], update: Callable[[Any], dict[str, Any]],
+    where: sa.ColumnElement[bool] | None = None,
+) -> Prepared:  # fmt: skip
+    """INSERT *values*; where *key* (of the partial index with *where*) stands, set what *update* makes of the new row."""
+    lite, server = sqlite.insert(table).values(values), postgresql.insert(table).values(values)
+    how: dict[str, Any] = {"index_elements": list(key), "index_where": where}
+    return Prepared(
+        lite.on_conflict_do_update(**how, set_=update(lite.excluded)),
+        server.on_conflict_do_update(**how, set_=update(server.excluded)),
+    )
+
+
+def _key(table: sa.Table, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the unique key a replacing INSERT means: the one whose columns it names."""
+    unique = [each for each in table.constraints if isinstance(each, (sa.PrimaryKeyConstraint, sa.UniqueConstraint))]
+    keys = [tuple(column.name for column in each.columns) for each in unique]
+    keys += [
+        tuple(column.name for column in each.columns)
+        for each in table.indexes
+        if each.unique and not each.dialect_options["postgresql"]["where"]
+    ]
+    found = [key for key in keys if key and set(key) <= set(columns)]
+    if len(found) != 1:
+        raise ValueError(f"`{table.name}` has {len(found)} keys among the columns named: a replacing INSERT needs one")
+    return found[0]
+
+
+def _number(table: sa.Table) -> str | None:
+    """Return the column the database numbers by itself, or None."""
+    column = table.autoincrement_column
+    return None if column is None else column.name
 
 
 def prepare(core: sa.sql.expression.ClauseElement) -> Prepared:

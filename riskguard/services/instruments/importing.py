@@ -32,6 +32,7 @@ from riskguard.core.money import rupees, to_text
 from riskguard.core.pricing import OPTION_PROTECTION_PCT, PROTECTION_PCT
 from riskguard.core.terms import Segment
 from riskguard.errors import InstrumentsInvalidError, SettingsError, StoreUnavailableError, shown
+from riskguard.services.instruments import on_server
 from riskguard.services.instruments.master import COLUMNS, Elsewhere, Entry, Layout, Problem, entries
 from riskguard.store import loader
 from riskguard.store.market import market_tables
@@ -143,7 +144,11 @@ def _restate() -> Prepared:
     expired contract's number to a new one.
     """
     put = _put_part(~sa.exists().where(_of_key, _indexed_alike(_n)))
-    new = put.excluded
+    return prepare(put.on_conflict_do_update(index_elements=list(_KEY), set_=_restated(put.excluded)))
+
+
+def _restated(new: Any) -> dict[str, Any]:
+    """Return what a row that stands becomes by *new*; where no indexed column changes it is what `PUT` makes of it."""
     same = sa.and_(
         _i.trading_symbol.is_not_distinct_from(new.trading_symbol),
         _i.expiry_date.is_not_distinct_from(new.expiry_date),
@@ -154,11 +159,15 @@ def _restate() -> Prepared:
     for name in _BANDS:
         values[name] = sa.case((sa.and_(same, new.band_date.is_(None)), _i[name]), else_=new[name])
     values["multiplier"] = sa.case((same, _i.multiplier), else_=None)
-    return prepare(put.on_conflict_do_update(index_elements=list(_KEY), set_=values))
+    return values
 
 
 PUT = _put()
 RESTATE = _restate()
+PUT_ON_SERVER = on_server.put(
+    _COLUMNS, _KEY, lambda new: sa.case((sa.or_(new.lower_band.is_not(None), new.upper_band.is_not(None)),
+                                        param("day", sa.Text()))), _restated,
+)  # fmt: skip
 LIVE = prepare(
     sa.select(_i.exchange_segment, sa.func.count())
     .where(sa.or_(_i.expiry_date.is_(None), _i.expiry_date >= param("today")))
@@ -242,14 +251,14 @@ def import_master(
         done.rows = sum(done.by_segment.values())
         if not done.rows and not done.skipped:
             raise InstrumentsInvalidError(f"the master holds no row{' of these segments' if segments else ''}")
-        done.refused = _refusal(done, dict(_looked_up(stage, LIVE, today=today)), skipped_max_pct, accept_smaller)
+        done.refused = _refusal(done, dict(_looked_up(own, stage, LIVE, today=today)), skipped_max_pct, accept_smaller)
         if not done.refused and not dry_run:
-            ((before,),) = _looked_up(stage, COUNT)
+            ((before,),) = _looked_up(own, stage, COUNT)
             _write(own, stage, done, now_us, day or today, on_progress)
-            ((after,),) = _looked_up(stage, COUNT)
+            ((after,),) = _looked_up(own, stage, COUNT)
             done.added = after - before
             done.updated = done.rows - done.added
-            aged = _looked_up(stage, AGED, today=today, since=now_us // 1_000_000)
+            aged = _looked_up(own, stage, AGED, today=today, since=now_us // 1_000_000)
             done.not_in_master = {name: count for name, count in aged if name in done.by_segment}
     done.seconds = time.monotonic() - began
     return done
@@ -283,10 +292,14 @@ def _staging(store: Store) -> Iterator[tuple[Store, sqlite3.Connection]]:
     Nobody else sees that table, no lock of the database is held while it is filled, it lies on disk where it grows,
     and it is gone with the connection, however this process ends.
     """
-    with contextlib.closing(Store(store.url)) as own:
-        with own.session(durable=False, wait_s=WAIT_S) as session:
-            stage = session.connection
-            own.roll_back(session)
+    with contextlib.ExitStack() as opened:
+        own = opened.enter_context(contextlib.closing(Store(store.url)))
+        if own.dialect == "sqlite":
+            with own.session(durable=False, wait_s=WAIT_S) as session:
+                stage = session.connection
+                own.roll_back(session)
+        else:
+            stage = opened.enter_context(on_server.stage())
         try:
             stage.execute("PRAGMA temp_store = FILE")
             stage.execute(f"CREATE TABLE {_STAGED} (place INTEGER PRIMARY KEY, line, {', '.join(COLUMNS)})")
@@ -297,8 +310,11 @@ def _staging(store: Store) -> Iterator[tuple[Store, sqlite3.Connection]]:
             ) from None
 
 
-def _looked_up(stage: sqlite3.Connection, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+def _looked_up(own: Store, stage: sqlite3.Connection, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
     """Read without the write lock: counting a whole market takes longer than a check waits."""
+    if own.dialect != "sqlite":
+        with own.reading(WAIT_S) as session:
+            return session.rows(statement, **values)
     sql, constants = statement.compiled()
     return stage.execute(sql, {**constants, **values}).fetchall()
 
@@ -434,17 +450,17 @@ def _write(
     """Write the staged rows in the master's order, each transaction sized by how long the last one held the lock."""
     given = {"stamp": now_us // 1_000_000, "day": day}
     (last,) = stage.execute(f"SELECT coalesce(max(place), 0) FROM {_STAGED}").fetchone()  # noqa: S608
+    read = f"SELECT {', '.join(COLUMNS)} FROM {_STAGED} WHERE place > ? AND place <= ? ORDER BY place"  # noqa: S608
     place, size, written = 0, CHUNK_FIRST, 0
     while place < last:
         part = {**given, "after": place, "upto": place + size}
-        with own.session(durable=False, wait_s=WAIT_S) as session:
-            if session.connection is not stage:
-                raise StoreUnavailableError(f"`{own.path}` was replaced meanwhile: run the import again")
+        rows = [] if own.dialect == "sqlite" else stage.execute(read, (place, place + size)).fetchall()
+        with own.session(durable=False, wait_s=WAIT_S, account="") as session:
             began = time.monotonic()
-            found = _confirm(session, part)
-            for statement in (PUT, RESTATE):
-                if found < size:
-                    found += session.run(statement, **part).rowcount
+            if own.dialect == "sqlite":
+                found = _write_staged(own, session, stage, part, size)
+            else:
+                found = on_server.write(session, PUT_ON_SERVER, rows, given)
             own.commit(session)
             held_s = time.monotonic() - began
         written += found
@@ -461,6 +477,17 @@ def _write(
     own.tidy()
 
 
+def _write_staged(own: Store, session: Session, stage: sqlite3.Connection, part: dict[str, Any], size: int) -> int:
+    """Write one part of what is staged beside the file, and return how many rows it had."""
+    if session.connection is not stage:
+        raise StoreUnavailableError(f"`{own.path}` was replaced meanwhile: run the import again")
+    found = _confirm(session, part)
+    for statement in (PUT, RESTATE):
+        if found < size:
+            found += session.run(statement, **part).rowcount
+    return found
+
+
 def _confirm(session: Session, part: dict[str, Any]) -> int:
     """
     Move `updated_at` of rows that stand as the master says them, and return how many: most of them, every day.
@@ -468,7 +495,7 @@ def _confirm(session: Session, part: dict[str, Any]) -> int:
     It says which rows the newest master still has.
     """
     rowids = [rowid for (rowid,) in session.rows(UNCHANGED, **part) if rowid is not None]
-    session.connection.executemany(SEEN.sql, [{"row": rowid, "stamp": part["stamp"]} for rowid in rowids])
+    session.run_many(SEEN, [{"row": rowid, "stamp": part["stamp"]} for rowid in rowids])
     return len(rowids)
 
 

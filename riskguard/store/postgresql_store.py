@@ -1,0 +1,514 @@
+"""
+Sessions on PostgreSQL: one connection per process, a lock before everything else, a deadline on everything.
+
+READ COMMITTED: each statement sees what is committed when it begins. So the lock is taken by statements of its own, and
+whatever a session decides on is read by later ones. Two widths: a *wide* session excludes every other, one of an
+account those of the same account and group. Nothing rests on the state of a server connection, so a pooler in
+transaction mode may stand between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from riskguard.clock import SystemClock
+from riskguard.core.pricing import CLOCK_SKEW_MAX_US
+from riskguard.errors import ExtraMissingError, SchemaMismatchError, StoreUnavailableError
+from riskguard.home import host_home
+from riskguard.store import postgresql
+from riskguard.store.halt import write_generation
+from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, CommitUnknownError, Head, Session, Store, StoreBusyError
+from riskguard.store.statements import Prepared
+from riskguard.store.triggers.postgresql import SCHEMA
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from riskguard.store.postgresql_wire import Connection
+
+DEADLINE_MS: Final = 250
+STATEMENT_S_MAX: Final = 30.0
+"""How long a statement of a sweep, a kill or a command may take; a check's has what is left of its deadline."""
+TRANSACTION_S_MAX: Final = 60.0
+IDLE_S_ACCOUNT: Final = 2.0
+IDLE_S_WIDE: Final = 5.0
+"""How long a stopped process may hold the lock before the server takes it away; a kill waits longer than that."""
+INSIST_AFTER_S: Final = 1.0
+"""How long a kill or a sweep waits before it looks at who holds the lock."""
+RETRY_S: Final = 0.1
+TRANSACTION_TIMEOUT_SINCE: Final = 170_000
+ROLLBACK_S_MAX: Final = 0.25
+LOCK: Final = 0x5249_534B_4755_4152
+"""The advisory lock: shared by sessions of one account, alone for a wide one; granted in the order of asking."""
+_PATH: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
+_LOCK_ALONE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
+_LOCK_SHARED: Final = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
+_LOCK_HEADS: Final = """SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads
+ORDER BY account COLLATE "C" FOR UPDATE"""
+# The group's head first: whoever waits for it holds nothing that another of the group might want.
+_LOCK_ACCOUNT: Final = """SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads
+WHERE account IN ({account},
+    (SELECT 'GROUP:' || a.group_name FROM public.accounts a WHERE a.account = {account} AND a.group_name <> ''))
+ORDER BY starts_with(account, 'GROUP:') DESC FOR UPDATE;
+SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads WHERE account = 'GLOBAL'"""
+_READING: Final = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATH}; "
+    f"SET LOCAL statement_timeout = {round(STATEMENT_S_MAX * 1000)}"
+)
+_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+_SEND_AWAY: Final = f"""
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND pg_has_role(a.usesysid, 'MEMBER')
+    AND (a.state = 'active' AND a.wait_event = 'ClientRead' AND a.query_start < clock_timestamp() - interval '1 second'
+        OR a.state LIKE 'idle in transaction%' AND a.state_change < clock_timestamp() - interval '{IDLE_S_WIDE:g} seconds')
+    AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND (l.locktype = 'advisory'
+        OR l.relation = 'public.account_heads'::regclass AND l.mode IN ('RowShareLock', 'RowExclusiveLock')))
+"""  # noqa: S608 - a number of our own
+# Lock timeout, deadlock, serialisation failure, statement timeout, too many connections: waiting may help.
+BUSY_STATES: Final = ("55P03", "40P01", "40001", "57014", "53300")
+LOST_STATES: Final = ("08", "57P")
+TIMED_OUT_STATES: Final = ("25P03", "25P04")
+"""The server ended the session, which was idle, or open, for too long: what it had not committed is gone."""
+READ_ONLY: Final = "25006"
+
+
+class ServerClock:
+    """
+    The server's clock, which is what machines that share a database share: as of the last lock taken.
+
+    Between two sessions it goes on as this host's does. Until the first session it is this host's.
+    """
+
+    def __init__(self) -> None:
+        self._host = SystemClock()
+        self.ahead_us = 0
+
+    def heard(self, server_us: int) -> None:
+        """Note what the server said just now."""
+        self.ahead_us = server_us - self._host.now_us()
+
+    def host_us(self) -> int:
+        """What this host's own clock says."""
+        return self._host.now_us()
+
+    def now_us(self) -> int:
+        return self._host.now_us() + self.ahead_us
+
+    def elapsed_us(self) -> int:
+        return self._host.elapsed_us()
+
+
+class PostgresSession(Session):
+    """One open transaction on PostgreSQL."""
+
+    __slots__ = ("_cursor", "_read", "connection")
+
+    def __init__(
+        self, store: Store, connection: Connection, cursor: psycopg.Cursor[tuple[Any, ...]], durable: bool, is_wide: bool,
+        read: dict[str, Head],
+    ) -> None:  # fmt: skip
+        super().__init__(store, durable, True, is_wide)  # a round trip is a wait
+        self.connection = connection
+        self._cursor = cursor
+        self._read: dict[str, Head] | None = read
+
+    def run(self, statement: Prepared, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        sql, constants = statement.on_postgresql()
+        return self._cursor.execute(sql, {**constants, **values} if constants else values)
+
+    def run_many(self, statement: Prepared, rows: Iterable[dict[str, Any]]) -> None:
+        sql, constants = statement.on_postgresql()
+        self._cursor.executemany(sql, [{**constants, **row} for row in rows])
+
+    def insert(self, statement: Prepared, **values: Any) -> int | None:
+        row = self.run(statement, **values).fetchone()
+        return None if row is None else row[0]
+
+    def rows(self, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+        return self.run(statement, **values).fetchall()
+
+    def row(self, statement: Prepared, **values: Any) -> tuple[Any, ...] | None:
+        return self.run(statement, **values).fetchone()
+
+    def read_heads(self, account: str, group: str = "") -> dict[str, Head]:
+        """Read the heads; the first time they are those that came with the lock."""
+        read, self._read = self._read, None
+        if read is None or account not in read:
+            return super().read_heads(account, group)
+        self.heads.update(read)
+        return self.heads
+
+    def savepoint(self) -> _Savepoint:
+        return _Savepoint(self._cursor)
+
+
+class _Savepoint:
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+        self._cursor = cursor
+        cursor.execute("SAVEPOINT here")
+
+    def back(self) -> None:
+        self._cursor.execute("ROLLBACK TO SAVEPOINT here")
+
+    def release(self) -> None:
+        self._cursor.execute("RELEASE SAVEPOINT here")
+
+
+class PostgresStore(Store):
+    """See `Store`."""
+
+    dialect = "postgresql"
+    deadline_ms_usual = DEADLINE_MS
+
+    def __init__(self, url: str, *, deadline_ms: int | None = None) -> None:
+        try:
+            from riskguard.store.postgresql_wire import Wire
+        except ImportError:
+            raise ExtraMissingError("postgres", "psycopg", "PostgreSQL databases") from None
+        super().__init__(url, deadline_ms=deadline_ms)
+        # Keyed by the place, not by who logs in: every user of this host must notice a server that forgot a halt.
+        self.path = host_home() / "postgresql" / f"{postgresql.digest(url)}.db"
+        self.clock: ServerClock = ServerClock()
+        self._wire = Wire(url)
+        self._session: PostgresSession | None = None
+        self._texts: dict[tuple[object, ...], str] = {}
+
+    @property
+    def place(self) -> str:
+        return self._wire.place
+
+    # -- connections ----------------------------------------------------------------------------------------
+
+    def _leave_the_parent(self) -> None:
+        """Start over in a forked child. Before any lock is taken: another thread of the parent may have held ours."""
+        if self._pid != os.getpid():
+            self._wire.leave_the_parent()
+            self._session = None
+            self._lock = threading.RLock()
+            self._pid = os.getpid()
+            self.opened += 1
+
+    def close(self) -> None:
+        self._leave_the_parent()
+        if not self._lock.acquire(timeout=CLOSE_WAIT_S):
+            return
+        try:
+            self._wire.close()
+        finally:
+            self._lock.release()
+
+    # -- transactions ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def session(
+        self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False,
+        account: str | None = None,
+    ) -> Iterator[PostgresSession]:  # fmt: skip
+        self._leave_the_parent()
+        began = time.monotonic()
+        wait = self.deadline_s if wait_s is None else wait_s
+        if not self._lock.acquire(timeout=max(wait, 0.001)):
+            raise StoreBusyError("another thread of this process holds the database")
+        outer = self._session
+        try:
+            if outer is not None and outer is not _DONE:
+                raise StoreUnavailableError("a session is already open in this thread")
+            import psycopg
+
+            try:
+                # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock.
+                begin = self._insist if insist or not gated else self._begin
+                session = begin(began, wait, wait_s is None, durable, account)
+                yield session
+                self._commit()
+            except psycopg.Error as e:
+                self._roll_back()
+                raise self._classified(e) from None
+            except BaseException:
+                self._roll_back()
+                raise
+            finally:
+                self._session = outer
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self, wait_s: float = 5.0) -> Iterator[PostgresSession]:
+        import psycopg
+
+        from riskguard.store.postgresql_wire import Wire
+
+        wire = Wire(self.url)
+        try:
+            connection = wire.connection(time.monotonic() + wait_s, patient=True)
+            connection.deadline = time.monotonic() + STATEMENT_S_MAX
+            cursor = connection.cursor()
+            cursor.execute(_READING)
+            yield PostgresSession(self, connection, cursor, False, True, {})
+        except psycopg.Error as e:
+            raise StoreUnavailableError(f"`{self.place}` cannot be read: {postgresql.first_line(e)}") from None
+        finally:
+            wire.close()
+
+    def _begin(
+        self, began: float, wait: float, is_short: bool, durable: bool, account: str | None
+    ) -> PostgresSession:  # fmt: skip
+        """Take the lock, and with it the heads and the time: one round trip."""
+        import psycopg
+
+        until = began + max(wait, 0.001)
+        connection = self._wire.connection(until, patient=not is_short)
+        is_kept = connection is self._known
+        try:
+            return self._opened(connection, until, wait, is_short, durable, account)
+        except psycopg.OperationalError as e:
+            if not is_kept or not self._is_lost(e):
+                raise
+        # The server was restarted, or a firewall forgot us, since the last session: nothing was asked yet.
+        connection = self._wire.connection(until, patient=not is_short)
+        return self._opened(connection, until, wait, is_short, durable, account)
+
+    def _is_lost(self, error: psycopg.Error) -> bool:
+        """Say whether the connection is gone, and forget it; one that only did not answer in time is no such case."""
+        from riskguard.store.postgresql_wire import DeadlineError
+
+        if isinstance(error, DeadlineError) or not (error.sqlstate or LOST_STATES[0]).startswith(LOST_STATES):
+            return False
+        self._wire.drop()
+        return True
+
+    def _opened(
+        self, connection: Connection, until: float, wait: float, is_short: bool, durable: bool, account: str | None
+    ) -> PostgresSession:
+        if connection is not self._known:
+            self._known = connection
+            self._start_over()
+        now = time.monotonic()
+        left = max(0.005, until - now)
+        # The server gives up first: its answer keeps the connection, which our own deadline would cost us.
+        connection.deadline = now + left + (0.0 if is_short else 1.0)
+        asked_us = self.clock.host_us()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self._begin_text(connection, left, is_short, durable, account))
+            heads, server_us = _read_opening(cursor)
+            self.clock.heard(server_us)
+            self._note_skew(asked_us)
+            self._note_generation(heads[GLOBAL].generation if GLOBAL in heads else 0)
+            if not is_short:
+                connection.deadline = time.monotonic() + max(wait, STATEMENT_S_MAX)
+            # Kept in here: an interrupt at any moment finds either this block or the session to be undone.
+            self._session = PostgresSession(self, connection, cursor, durable, account is None, heads)
+        except BaseException:
+            self._undo(connection)
+            raise
+        return self._session
+
+    def _insist(
+        self, began: float, wait: float, is_short: bool, durable: bool, account: str | None
+    ) -> PostgresSession:  # fmt: skip
+        """
+        Take the lock for a kill or a sweep: who is in the way with nothing to say any more is sent away.
+
+        A link that died in the middle of a message leaves its session reading for ever, and no timeout of the server
+        before 17 ends that; nor does one end a person's open transaction.
+        """
+        import psycopg
+
+        end = began + wait
+        while True:
+            now = time.monotonic()
+            try:
+                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), False, durable, account)
+            except psycopg.errors.LockNotAvailable:
+                if time.monotonic() >= end or self._known is None:
+                    raise
+                with contextlib.suppress(psycopg.Error):
+                    self._known.deadline = time.monotonic() + 1.0
+                    self._known.execute(_SEND_AWAY)
+            except (StoreUnavailableError, psycopg.OperationalError) as e:
+                # A server that comes back, or a connection that takes long: it is tried for as long as was asked.
+                if isinstance(e, SchemaMismatchError) or time.monotonic() + RETRY_S >= end:
+                    raise
+                if isinstance(e, psycopg.Error):
+                    self._classified(e)
+                time.sleep(RETRY_S)
+
+    def _start_over(self) -> None:
+        """Believe nothing that another server said, or this one before it was restored."""
+        self.opened += 1
+        self.parsed_limits.clear()
+        self.memo.clear()
+        with contextlib.suppress(OSError):  # what cannot be kept here only warns less
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _note_skew(self, asked_us: int) -> None:
+        """A server's time between the question and the answer is no skew, however long that took."""
+        server_us = self.clock.now_us()
+        ahead_us = self.clock.ahead_us if self.clock.ahead_us > 0 else min(0, server_us - asked_us)
+        skew_us = ahead_us if abs(ahead_us) > CLOCK_SKEW_MAX_US else 0
+        if bool(skew_us) != bool(self.skew_us):
+            self.opened += 1  # whoever keeps an account reads it anew, and sees or forgets the skew
+        self.skew_us = skew_us
+
+    def _note_generation(self, generation: int) -> None:
+        """Keep on this host the highest number of latches seen: a server that knows fewer has forgotten a halt."""
+        if generation > self._generation_kept:
+            with contextlib.suppress(OSError):
+                write_generation(self.path, generation)
+                self._generation_kept = generation
+
+    def _begin_text(
+        self, connection: Connection, left: float, is_short: bool, durable: bool, account: str | None
+    ) -> str:
+        """Return the opening of a transaction; kept, because a check asks for the same one again and again."""
+        lock_ms = self._rounded_ms(left if not is_short else left * 0.8)
+        key = (lock_ms, is_short, durable, account, connection.synchronous_commit)
+        kept = self._texts.get(key)
+        if kept is None:
+            if len(self._texts) >= TEXTS_MAX:
+                self._texts.clear()
+            kept = self._texts[key] = _beginning(connection, lock_ms, is_short, durable, account)
+        return kept
+
+    @staticmethod
+    def _rounded_ms(seconds: float) -> int:
+        """Whole milliseconds to two figures, downwards: a text per millisecond would not be worth keeping."""
+        ms = max(1, int(seconds * 1000))
+        step: int = 10 ** max(0, len(str(ms)) - 2)
+        return ms // step * step
+
+    def commit(self, session: Session) -> None:
+        self._commit()
+
+    def roll_back(self, session: Session) -> None:
+        self._roll_back()
+
+    def _commit(self) -> None:
+        session, self._session = self._session, _DONE
+        if session is _DONE or session is None:
+            return  # rolled back, or committed, inside the block
+        import psycopg
+
+        connection = session.connection
+        # What is under way cannot be taken back by waiting less: a commit has a deadline of its own.
+        connection.deadline = max(connection.deadline, time.monotonic() + self.deadline_s)
+        try:
+            said = session._cursor.execute("COMMIT").statusmessage
+        except psycopg.Error as e:
+            state = e.sqlstate or ""
+            if state and not state.startswith(LOST_STATES):
+                self._undo(connection)
+                raise self._classified(e) from None  # the server itself said no: nothing stands
+            self._wire.drop()
+            self._wire.failed(f"`{self.place}` was lost: {postgresql.first_line(e)}")
+            raise CommitUnknownError(
+                f"the commit was under way when `{self.place}` was lost: it may or may not stand"
+            ) from None
+        except BaseException:
+            self._wire.drop()
+            raise
+        if said != "COMMIT":
+            raise StoreUnavailableError(f"`{self.place}` rolled back what was to be committed: nothing was written")
+
+    def _roll_back(self) -> None:
+        session, self._session = self._session, _DONE
+        if session is _DONE or session is None:
+            return
+        self._undo(session.connection)
+
+    def _undo(self, connection: Connection) -> None:
+        """Roll back if the server can be told; else drop the connection, and whatever it holds goes with it."""
+        from riskguard.store.postgresql_wire import is_ours
+
+        if not is_ours(connection):
+            self._wire.drop()
+            return
+        connection.deadline = time.monotonic() + ROLLBACK_S_MAX
+        try:
+            connection.execute("ROLLBACK")
+        except Exception:
+            self._wire.drop()
+
+    def _classified(self, error: psycopg.Error) -> StoreUnavailableError:
+        """Return the error of ours for the driver's; nothing was written."""
+        from riskguard.store.postgresql_wire import DeadlineError
+
+        state = error.sqlstate or ""
+        if state in BUSY_STATES:
+            return StoreBusyError(f"the database was busy for {self.deadline_s * 1000:g} ms")
+        if state == READ_ONLY:
+            self._wire.close()
+            return StoreUnavailableError(
+                f"`{self.place}` is a standby or read-only and takes no writes: name the primary"
+            )
+        import psycopg
+
+        # What the driver itself refuses (a NUL character) comes without a state, too: the server never heard of it.
+        is_lost = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not state
+        if isinstance(error, DeadlineError) or is_lost or state.startswith(LOST_STATES) or state in TIMED_OUT_STATES:
+            self._wire.drop()
+            said = f"`{self.place}` cannot be used: {postgresql.first_line(error)}"
+            self._wire.failed(said)
+            return StoreUnavailableError(said)
+        return StoreUnavailableError(
+            f"the database cannot be used: {postgresql.first_line(error)} (SQLSTATE {state or 'none'})"
+        )
+
+    _known: Connection | None = None
+    _generation_kept = 0
+
+
+TEXTS_MAX: Final = 512
+_DONE: Final[Any] = object()
+"""The session of a block whose transaction has ended already."""
+
+
+def _read_opening(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[dict[str, Head], int]:
+    """Return what came with the lock: the heads, and the server's time, which was asked last."""
+    heads: dict[str, Head] = {}
+    row: tuple[Any, ...] = ()
+    more: bool | None = True
+    while more:
+        if cursor.description is not None:
+            for row in cursor:
+                if len(row) > 1:
+                    heads[row[0]] = Head(*row)
+        more = cursor.nextset()
+    return heads, int(row[0])
+
+
+def _beginning(connection: Connection, lock_ms: int, is_short: bool, durable: bool, account: str | None) -> str:
+    """Return everything up to the first statement of a session's own, as one message to the server."""
+    from psycopg import sql
+
+    settings: dict[str, str | int] = {
+        "lock_timeout": lock_ms,
+        "statement_timeout": lock_ms if is_short else round(STATEMENT_S_MAX * 1000),
+        "idle_in_transaction_session_timeout": round((IDLE_S_WIDE if account is None else IDLE_S_ACCOUNT) * 1000),
+    }
+    if connection.pgconn.server_version >= TRANSACTION_TIMEOUT_SINCE:
+        # The others do not run while a message that was begun never ends.
+        settings["transaction_timeout"] = round((IDLE_S_ACCOUNT if is_short else TRANSACTION_S_MAX) * 1000)
+    if not durable:
+        settings["synchronous_commit"] = "off"
+    elif connection.synchronous_commit in ("off", "local"):
+        settings["synchronous_commit"] = "on"  # else as the server says: never weaker than that
+    # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
+    parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
+    parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]
+    parts += [_LOCK_ALONE, _LOCK_HEADS] if account is None else [_LOCK_SHARED]
+    if account:
+        parts.append(sql.SQL(_LOCK_ACCOUNT).format(account=sql.Literal(account)).as_string(connection))
+    parts.append(_NOW)
+    return "; ".join(parts)
+
+
+__all__ = ["DEADLINE_MS", "PostgresSession", "PostgresStore", "ServerClock"]

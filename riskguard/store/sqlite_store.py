@@ -1,0 +1,259 @@
+"""Sessions on SQLite: two connections per process, the gate, and what notices that a file was replaced."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from riskguard.clock import SystemClock
+from riskguard.errors import SchemaMismatchError, StoreUnavailableError
+from riskguard.home import sqlite_path
+from riskguard.store import sqlite as lite
+from riskguard.store.halt import gate
+from riskguard.store.session import CLOSE_WAIT_S, CommitUnknownError, Session, Store, StoreBusyError
+from riskguard.store.statements import Prepared
+
+INSIST_AFTER_S = 0.1
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    """Ask the connection anew: a failed COMMIT may or may not have ended its transaction."""
+    return connection.in_transaction
+
+
+class SqliteSession(Session):
+    """One open transaction on SQLite."""
+
+    __slots__ = ("_cursor", "connection")
+
+    def __init__(self, store: Store, connection: sqlite3.Connection, durable: bool, waited: bool) -> None:
+        super().__init__(store, durable, waited)
+        self.connection = connection
+        self._cursor = connection.cursor()
+
+    def run(self, statement: Prepared, **values: Any) -> sqlite3.Cursor:
+        sql, constants = statement.compiled()
+        return self._cursor.execute(sql, {**constants, **values} if constants else values)
+
+    def run_many(self, statement: Prepared, rows: Iterable[dict[str, Any]]) -> None:
+        sql, constants = statement.compiled()
+        self._cursor.executemany(sql, ({**constants, **row} for row in rows))
+
+    def insert(self, statement: Prepared, **values: Any) -> int | None:
+        cursor = self.run(statement, **values)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def rows(self, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+        return self.run(statement, **values).fetchall()
+
+    def row(self, statement: Prepared, **values: Any) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self.run(statement, **values).fetchone()
+        return found
+
+    def savepoint(self) -> _Savepoint:
+        return _Savepoint(self.connection)
+
+
+class _Savepoint:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        connection.execute("SAVEPOINT here")
+
+    def back(self) -> None:
+        self._connection.execute("ROLLBACK TO here")
+
+    def release(self) -> None:
+        self._connection.execute("RELEASE here")
+
+
+class SqliteStore(Store):
+    """See `Store`. One NORMAL connection for approvals, one FULL for all that must survive power loss."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str, *, deadline_ms: int | None = None) -> None:
+        super().__init__(url, deadline_ms=deadline_ms)
+        path = sqlite_path(url)
+        if path is None:
+            raise StoreUnavailableError(f"`{url.partition('://')[0]}` is no SQLite URL: write sqlite:///…")
+        self.path = path
+        self.clock = SystemClock()
+        self._normal: sqlite3.Connection | None = None
+        self._full: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []
+        self._watch: lite.FileWatch | None = None
+        self._commits = 0
+        self._looked_s = 0.0
+
+    # -- connections ----------------------------------------------------------------------------------------
+
+    def _leave_the_parent(self) -> None:
+        """
+        Start over in a forked child. Before any lock is taken: another thread of the parent may have held ours.
+
+        SQLite forbids carrying connections across a fork. They are kept, because forgetting one would close it.
+        """
+        if self._pid != os.getpid():
+            self._inherited += [each for each in (self._normal, self._full) if each is not None]
+            self._normal = self._full = self._watch = None
+            self._lock = threading.RLock()
+            self._pid = os.getpid()
+            self.opened += 1
+
+    def _connection(self, durable: bool, wait: float = lite.OPENING_S_MAX) -> sqlite3.Connection:
+        if self._watch is not None and not self._watch.is_same():
+            self.close()
+        found = self._full if durable else self._normal
+        if found is None:
+            until = time.monotonic() + wait
+            found = lite.connect(self.path, durable=durable, patience_s=wait)
+            self._looked_s = time.monotonic()
+            if durable:
+                self._full = found
+            else:
+                self._normal = found
+            # The first statement makes -wal and -shm appear; only then can they be watched.
+            lite._patiently(found, "SELECT 1 FROM account_heads LIMIT 1", until).fetchone()
+            if self._watch is None:
+                self._watch = lite.FileWatch(self.path)
+                self.opened += 1
+        elif time.monotonic() - self._looked_s >= lite.VERSION_LOOK_S:
+            self._look_at_version(found)
+        return found
+
+    def _look_at_version(self, connection: sqlite3.Connection) -> None:
+        """Refuse to go on in a file that another program has migrated in place: old code must not write a new schema."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != lite.SCHEMA_VERSION:
+            self.close()
+            raise SchemaMismatchError(
+                f"`{self.path}` was migrated to schema {version} under this program, which knows {lite.SCHEMA_VERSION}: "
+                "restart it with the version that did"
+            )
+        self._looked_s = time.monotonic()
+
+    def close(self) -> None:
+        self._leave_the_parent()
+        if not self._lock.acquire(timeout=CLOSE_WAIT_S):
+            return
+        try:
+            for connection in (self._normal, self._full):
+                if connection is not None:
+                    connection.close()
+            self._normal = self._full = self._watch = None
+        finally:
+            self._lock.release()
+
+    # -- transactions ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def session(
+        self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False,
+        account: str | None = None,  # there is one lock, whatever it is for
+    ) -> Iterator[SqliteSession]:  # fmt: skip
+        self._leave_the_parent()
+        wait = self.deadline_s if wait_s is None else wait_s
+        if not self._lock.acquire(timeout=max(wait, 0.001)):
+            raise StoreBusyError("another thread of this process holds the database")
+        try:
+            try:
+                connection = self._connection(durable, wait)
+            except sqlite3.Error as e:
+                raise self._classified(e) from None
+            except StoreUnavailableError as e:
+                if isinstance(e.__cause__, sqlite3.Error) and lite.is_busy(e.__cause__):
+                    raise StoreBusyError(str(e)) from None
+                raise
+            if connection.in_transaction:
+                raise StoreUnavailableError("a session is already open in this thread")
+            try:
+                # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock for ever.
+                session = SqliteSession(self, connection, durable, self._begin(connection, gated, insist, wait))
+                yield session
+                self._commit(connection)
+            except sqlite3.Error as e:
+                self._roll_back(connection)
+                raise self._classified(e) from None
+            except BaseException:
+                self._roll_back(connection)
+                raise
+        finally:
+            self._lock.release()
+
+    def _begin(self, connection: sqlite3.Connection, gated: bool, insist: bool, wait: float) -> bool:
+        gate_directory = self.directories[0] if gated else None
+        if not insist:
+            return lite.begin(connection, gate_directory, wait)
+        try:
+            return lite.begin(connection, gate_directory, INSIST_AFTER_S)
+        except sqlite3.OperationalError:
+            with self.gate():
+                lite.begin(connection, None, wait)
+            return True
+
+    @contextmanager
+    def reading(self, wait_s: float = 5.0) -> Iterator[SqliteSession]:
+        connection = lite.connect(self.path, durable=False)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("BEGIN")
+            yield SqliteSession(self, connection, False, False)
+        except sqlite3.Error as e:
+            raise StoreUnavailableError(f"the database cannot be read: {e}") from None
+        finally:
+            connection.close()
+
+    def commit(self, session: Session) -> None:
+        self._commit(session.connection)
+
+    def roll_back(self, session: Session) -> None:
+        self._roll_back(session.connection)
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        if not connection.in_transaction:
+            return  # rolled back, or committed, inside the block
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as e:
+            still_open = _is_open(connection)
+            self._roll_back(connection)
+            is_full = getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            if still_open or is_full:
+                # Refused before writing, or no room for the commit mark, which is written last: it is undone.
+                raise self._classified(e) from None
+            raise CommitUnknownError(str(e)) from None
+        if connection is self._full and self._watch is not None and not self._watch.is_same():
+            # Whoever closed a stray descriptor of the file in this process let another one delete the log under us: what
+            # was just synced may lie in a file nobody can open.
+            raise CommitUnknownError("the database's files were replaced while the transaction was written")
+        self._commits += 1
+        if self._commits % 256 == 0:
+            lite.checkpoint_if_large(self.path, connection)
+
+    @staticmethod
+    def _roll_back(connection: sqlite3.Connection) -> None:
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            connection.close()  # whatever it still holds goes with it
+
+    def _classified(self, error: sqlite3.Error) -> StoreUnavailableError:
+        if lite.is_busy(error) or "stand back" in str(error):
+            return StoreBusyError(f"the database was busy for {self.deadline_s * 1000:g} ms")
+        self.close()
+        return StoreUnavailableError(f"the database cannot be used: {error}")
+
+    def tidy(self) -> bool:
+        """Be the janitor once: checkpoint a WAL that has grown large."""
+        self._leave_the_parent()
+        with self._lock:
+            return lite.checkpoint_if_large(self.path, self._connection(True))
+
+    def gate(self) -> AbstractContextManager[None]:
+        return gate(self.directories[0])
