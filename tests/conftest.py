@@ -4,10 +4,12 @@ What every test stands on: a state directory of its own, a clock that is told th
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import os
 import pkgutil
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,44 @@ for _found in pkgutil.walk_packages(riskguard.__path__, "riskguard."):
 for _check in EVERY:
     _check.params.model_json_schema()
 
+pytest_plugins = ["tests.reliability.claiming", "tests.postgres.both"]
+
 _homes = itertools.count()
+
+MEMORY = Path("/dev/shm")
+MEMORY_FREE_BYTES = 2 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Lay the tests' files in memory where there is room: ten thousand databases are synced, none has to outlive the run.
+
+    What a test kills is a process, and the kernel keeps a dead process's writes in memory as on a disk. Who wants the
+    disk says `PYTEST_DEBUG_TEMPROOT=/tmp` or `--basetemp`.
+    """
+    gc.disable()  # until everything is imported: nothing of it is garbage
+    if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_FREE_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays for good: the collector need not walk through it some thousand times."""
+    gc.freeze()
+    gc.enable()
+
+
+TESTS = Path(__file__).parent
+FIRST = ("simulator", "faults", "postgres", "reliability", "cli", "store", "services", "integrations")
+"""Where the longest tests are. Workers begin with them: none is left alone with one when the others are done."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the soak out of an ordinary run."""
+    """Leave the soak out of an ordinary run; several workers begin with what takes longest."""
+    if hasattr(config, "workerinput"):
+        place = {TESTS / name: number for number, name in enumerate(FIRST)}
+        items.sort(
+            key=lambda item: min((place[each] for each in item.path.parents if each in place), default=len(FIRST))
+        )
     if not os.environ.get("RISKGUARD_SOAK"):
         skipped = pytest.mark.skip(reason="a soak: set RISKGUARD_SOAK=1")
         for item in items:
@@ -50,7 +85,8 @@ def home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RISKGUARD_HOME", str(path))
     for name in (
         "RISKGUARD_DB", "RISKGUARD_BY", "RISKGUARD_OPERATOR_TOKEN", "RISKGUARD_DEADLINE_MS", "RISKGUARD_SECRET_KEY",
-        "RISKGUARD_SECRET_KEY_FILE", "CREDENTIALS_DIRECTORY",
+        "RISKGUARD_SECRET_KEY_FILE", "CREDENTIALS_DIRECTORY", "RISKGUARD_AUDIT_KEY_FILE", "RISKGUARD_ANCHOR_FILE",
+        "RISKGUARD_ANCHOR_COMMAND", "RISKGUARD_ANCHOR_DEADLINE_S",
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")  # never a person's own keyring
@@ -79,9 +115,13 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_desk(
-    templates: Callable[..., Path], tmp_path: Path, clock: Clock, home: Path
-) -> Iterator[Callable[..., Desk]]:
+    templates: Callable[..., Path], tmp_path: Path, clock: Clock, home: Path, store_kind: str,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., Desk]]:  # fmt: skip
     """Make a desk: `text` (a rulebook), `profile`, `hold_s`, `accounts`, `group`; `deadline_ms` and `clock` of its guard."""
+    if store_kind != "sqlite":
+        yield request.getfixturevalue("server_desks")
+        return
     made: list[Desk] = []
 
     def desk(*, deadline_ms: int | None = None, clock: Any = clock, **how: Any) -> Desk:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from riskguard.brokers.paper import PaperBroker, PaperSettings
 from riskguard.clock import SystemClock
 from riskguard.core.instrument import Instrument
@@ -248,6 +250,16 @@ class Desk:
         with contextlib.closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection:
             return connection.execute(statement, values).rowcount
 
+    @contextlib.contextmanager
+    def plain(self) -> Iterator[Any]:
+        """A connection of another program's, each statement by itself unless it begins a transaction."""
+        with contextlib.closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection:
+            yield connection
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the write lock, as a stopped process would."""
+        return locked(self.path)
+
     def permit(self, client_order_id: str) -> str:
         return str(self.one("SELECT state FROM permits WHERE client_order_id = ?", client_order_id))
 
@@ -264,24 +276,29 @@ class Desk:
         return [path for each in self.store.directories for path in sorted((each / halt.HALT).glob("*"))]
 
 
-def build(
-    directory: Path, *, text: str | None = None, profile: str = "paper", hold_s: int = 60,
-    accounts: tuple[str, ...] = (ACCOUNT,), group: str = "", clock: Any = None,
-) -> Path:  # fmt: skip
-    """Make a database in *directory*: accounts under one rulebook, instruments, and nothing else. Returns its path."""
+def build(directory: Path, **how: Any) -> Path:
+    """Make a database in *directory*, as `fill` says, and return its path."""
     directory.mkdir(parents=True, exist_ok=True)
-    path, book = directory / "risk.db", directory / "book.toml"
+    fill(f"sqlite:///{directory / 'risk.db'}", directory, **how)
+    return directory / "risk.db"
+
+
+def fill(
+    url: str, directory: Path, *, text: str | None = None, profile: str = "paper", hold_s: int = 60,
+    accounts: tuple[str, ...] = (ACCOUNT,), group: str = "", clock: Any = None,
+) -> None:  # fmt: skip
+    """Make the database at *url*: accounts under one rulebook (kept in *directory*), instruments, and nothing else."""
+    book = directory / "book.toml"
     book.write_text(text or rulebook())
     clock = clock or Clock()
     settings = DatabaseSettings(profile=profile, sweep_interval_s=2, release_hold_s=hold_s)  # type: ignore[arg-type]
     for name in accounts:
         initialise(
-            f"sqlite:///{path}", account=name, group=group, rulebook=str(book), clock=clock, settings=settings,
+            url, account=name, group=group, rulebook=str(book), clock=clock, settings=settings,
             profile=settings.profile,
         )  # fmt: skip
-    with contextlib.closing(Store(f"sqlite:///{path}")) as store, store.session() as session:
+    with contextlib.closing(Store(url, deadline_ms=PATIENCE_MS)) as store, store.session() as session:
         add_instruments(session, ADDED, clock.now_us())
-    return path
 
 
 def copy(template: Path, directory: Path) -> Path:
@@ -299,6 +316,12 @@ def halt_directories(path: Path) -> tuple[Path, ...]:
     from riskguard.home import state_directories
 
     return state_directories(f"sqlite:///{path}")
+
+
+REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
+"""What a database raises when it does not take what plain SQL would do to it."""
+MALFORMED = (*REFUSED, psycopg.DataError)
+"""The same, or a value that a column's type does not take."""
 
 
 def e4(rupees: str) -> int:
