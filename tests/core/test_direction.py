@@ -239,6 +239,10 @@ NAKED = table("""
     a near cover only covers near       LN+50 SN-50 SF-50       50
     both                                LF+50 LN+50 SN-50 SF-50  0
     surplus cover is no negative        LF+75 SN-50             0
+    two shorts of one day add up        LN-25 SN-50             75
+    two longs of one day add up         LF+25 SF+25 SN-50       0
+    one unit is a unit                  LF+1 SN-2               1
+    one unit covers one                 LF+1 SN-1               0
     puts and others are apart           PUT+50 BANK+50 SN-50    50
 """)
 

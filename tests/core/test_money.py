@@ -98,3 +98,34 @@ def test_there_and_back(e4: int) -> None:
     assert to_e4(to_text(e4)) == e4
     assert to_e4(to_decimal(e4)) == e4
     assert to_decimal(e4) == Decimal(to_text(e4))
+
+
+SAID = [
+    (Decimal("NaN"), "is not a finite number"),
+    (Decimal("sNaN"), "is not a finite number"),
+    (Decimal("-Infinity"), "is not a finite number"),
+    (Decimal("1" * 33), "has more digits than any price"),
+    (Decimal("1E+33"), "has more digits than any price"),
+    (Decimal("1E-33"), "has more digits than any price"),
+    (Decimal("0E+33"), "has more digits than any price"),
+    # On the edge it is read, and refused for what it is.
+    (Decimal("1" * 32), "is beyond ±10000000000000"),
+    (Decimal("1E+32"), "is beyond ±10000000000000"),
+    (Decimal("1E-32"), "has more than four decimals"),
+    (Decimal("0.00001"), "has more than four decimals"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), SAID, ids=[str(given)[:12] for given, _ in SAID])
+def test_each_refusal_says_why_in_its_words(given: Decimal, said: str) -> None:
+    """Both sides of the bound on digits and exponents; the words are shown to people beside the field."""
+    with pytest.raises(ValueError) as caught:
+        to_e4(given)
+
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("given", [Decimal("0E+32"), Decimal("0E-32"), Decimal("0." + "0" * 31)])
+def test_zero_is_zero_however_it_is_written(given: Decimal) -> None:
+    """Up to the bound; past it nothing is computed at all."""
+    assert to_e4(given) == 0

@@ -23,6 +23,7 @@ from tests.core.oracle import answer as oracle
 from tests.core.oracle.answer import compared, holds
 from tests.core.oracle.cases import FIGURES, SEED, case
 from tests.core.oracle.rules import RULES
+from tests.reliability.claiming import Claims
 
 BLOCKS = 10
 CASES_PER_BLOCK = 5_000
@@ -69,21 +70,24 @@ def total(blocks: range) -> Counter[str]:
     return sum((run(block)[1] for block in blocks), Counter())
 
 
+@pytest.mark.claim("I8", "seeded orders and accounts, decided twice", of="cases", ci=5_000, soak=5_000)
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_decide_and_the_oracle_agree(block: int) -> None:
+def test_decide_and_the_oracle_agree(block: int, claim: Claims) -> None:
     """The same answer, direction, limits and codes, enforced and in shadow, in every case of the block."""
-    differing, _ = run(block)
-
-    assert not differing, f"seed {SEED}\n" + "\n".join(differing)
+    show(claim, range(block, block + 1))
 
 
-@pytest.mark.soak
+@pytest.mark.claim("I8", "seeded orders and accounts, decided twice", of="cases", ci=0, soak=50_000)
 @pytest.mark.parametrize("part", range(1, SOAK_PARTS))
-def test_decide_and_the_oracle_agree_for_long(part: int) -> None:
+def test_decide_and_the_oracle_agree_for_long(part: int, claim: Claims) -> None:
     """The same over a million cases in all."""
-    for block in range(part * BLOCKS, (part + 1) * BLOCKS):
+    show(claim, range(part * BLOCKS, (part + 1) * BLOCKS))
+
+
+def show(claim: Claims, blocks: range) -> None:
+    for block in blocks:
         differing, _ = run(block)
-        assert not differing, f"seed {SEED}\n" + "\n".join(differing)
+        claim("I8").trials(CASES_PER_BLOCK, [f"seed {SEED}: {each}" for each in differing])
 
 
 def test_every_code_has_been_seen() -> None:

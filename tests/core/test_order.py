@@ -355,3 +355,13 @@ def test_twenty_thousand_names_do_not_break_the_next_order() -> None:
     """The memory of known names is bounded; an order that falls on the moment it is emptied is still built."""
     for number in range(20_050):
         assert order(security_id=f"s{number}", strategy=f"t{number}").security_id == f"s{number}"
+
+
+@pytest.mark.parametrize("key", ["\x0bprice", "a\nb", "\u202eside", "\ud800", "x" * 1_000_000, ""])
+def test_an_unknown_key_of_any_kind_is_named_in_one_line(key: str) -> None:
+    """What came as JSON names the key it was refused for: escaped and cut, where it is none a person would write."""
+    with pytest.raises(OrderInvalidError) as caught:
+        Order.from_mapping({**order().arguments(), key: 1})
+
+    said = str(caught.value)
+    assert said.isprintable() and len(said) < 500 and "is no field of an order" in said

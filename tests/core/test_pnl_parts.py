@@ -132,20 +132,21 @@ def test_holdings_of_earlier_days_are_outside(row: Row) -> None:
     assert unmarked.total_e4 == 0, "nothing is open, so nothing wants a mark"
 
 
-def test_what_a_person_keeps_is_outside() -> None:
-    """The line is left out, and another product of the same share is not."""
-    lines = {"MARGIN": held(10, "100", "-", "-", "MARGIN"), "INTRADAY": held(0, None, "10@100", "-")}
-    quotes = {SHARE.key: Quote.of(ltp="95", at_us=NOW)}
-    made = day_pnl(
-        {SHARE.key: lines}, {SHARE.key: SHARE}, quotes, 0, NOW,
-        outside=lambda key, product: (key, product) == (SHARE.key, "MARGIN"),
-    )  # fmt: skip
-
-    assert text(made.total_e4) == "-50.00"
-    assert text(day_pnl({SHARE.key: lines}, {SHARE.key: SHARE}, quotes, 0, NOW).total_e4) == "-100.00"
-
-
 # -- unknown -------------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_charges_are_not_none_at_all() -> None:
+    """The day, its segments and its strategies are unknown with them; what was made before charges is still said."""
+    positions = {SHARE.key: {"INTRADAY": held(0, None, "10@100", "10@105")}}
+    attributed = [Attributed("dip", *SHARE.key, "INTRADAY", 10, 10, inr("1000"), inr("1050"))]
+    for charges_e4, known in ((0, True), (None, False)):
+        made = day_pnl(positions, {SHARE.key: SHARE}, {}, charges_e4, NOW)
+        segments = by_segment(made.lines, {"NSE_EQ": 0} if known else None)
+        parts = (*segments, *by_strategy(made.lines, attributed, {"dip": 0} if known else None))
+        assert (made.total_e4 is not None) == known == made.fresh
+        assert made.charges_e4 == charges_e4 and made.realised_e4 == inr("50")
+        assert [part.net_e4 is not None for part in parts] == [known] * 3
+        assert sum(part.total_e4 or 0 for part in parts) == 2 * inr("50")
 
 
 def test_an_unknown_line_is_named_and_the_others_are_still_known() -> None:

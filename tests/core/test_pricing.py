@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_e4
 from riskguard.core.order import Order
-from riskguard.core.pricing import is_fresh, quote_ttl_us, reference_price_e4, risk_price_e4
+from riskguard.core.pricing import (
+    CLOCK_SKEW_MAX_US,
+    entry_price_e4,
+    is_fresh,
+    quote_ttl_us,
+    reference_price_e4,
+    risk_price_e4,
+    supersedes,
+)
 from riskguard.core.quote import Quote
 from tests.core.builders import NOW, SECOND, SHARE, option, order
 from tests.core.tables import Row, table
@@ -144,3 +154,56 @@ def test_a_circuit_widened_in_the_day_lowers_no_price(row: Row) -> None:
     share = Instrument("NSE_EQ", "1333", "HDFCBANK", upper_band_e4=row.e4("instrument"))
 
     assert risk_price_e4(asked(row.order), row.e4("ask"), row.e4("ask"), share, row.e4("quote")) == row.e4("risk")
+
+
+ENTRIES = table("""
+    side  type              price  trigger  reference  protection  entry
+    BUY   LIMIT             100    -        99         -           777
+    BUY   MARKET            -      -        99         -           777
+    SELL  LIMIT             100    -        99         -           100
+    SELL  STOP_LOSS         98     99       100        -           98
+    SELL  MARKET            -      -        100        3           97
+    SELL  MARKET            -      -        100        -           95
+    SELL  MARKET            -      -        99.9999    3           96.9999
+    SELL  MARKET            -      -        -          3           -
+    SELL  STOP_LOSS_MARKET  -      90       100        3           87.3
+    SELL  STOP_LOSS_MARKET  -      90       -          3           87.3
+    SELL  MARKET            -      -        0.0001     3           0.0001
+""")
+
+
+@pytest.mark.parametrize("row", ENTRIES, ids=str)
+def test_where_an_order_opens_at_the_worst(row: Row) -> None:
+    """A buy at its risk price; a sale at its limit, else below market or trigger by the protection, never at nothing."""
+    protection = None if row.opt("protection") is None else 100 * int(row.protection)
+    instrument = replace(SHARE, protection_pct_e2=protection)
+    made = order(row.side, 1, row.opt("price"), order_type=row.type, trigger_price=row.opt("trigger"))
+    reference_e4 = None if row.opt("reference") is None else to_e4(row.reference)
+
+    entry_e4 = entry_price_e4(made, to_e4("777"), reference_e4, instrument)
+
+    assert entry_e4 == (None if row.opt("entry") is None else to_e4(row.entry))
+
+
+SUPERSEDES = table("""
+    told_us  stands_us  takes
+    0        0          yes
+    1        0          yes
+    -1       0          no
+    0        skew       no
+    0        skew+1     yes
+    skew     skew       yes
+    skew+1   skew       yes
+    skew-1   skew       no
+""")
+
+
+@pytest.mark.parametrize("row", SUPERSEDES, ids=str)
+def test_an_older_quote_takes_no_newer_ones_place(row: Row) -> None:
+    """Except that of one stamped further in the future than clocks may be apart: its clock is wrong, not ours."""
+
+    def at(text: str) -> Quote:
+        offset_us = CLOCK_SKEW_MAX_US + int(text[4:] or 0) if text.startswith("skew") else int(text)
+        return Quote.of(ltp="100", at_us=NOW + offset_us)
+
+    assert supersedes(at(row.told_us), at(row.stands_us), NOW) is row.has("takes")

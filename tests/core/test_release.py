@@ -47,6 +47,36 @@ def test_what_is_missing_is_said(row: Row) -> None:
     assert (row.says in said) if row.opt("says") else said == ""
 
 
+@pytest.mark.parametrize(
+    ("family", "held_us", "said"),
+    [
+        (Family.MANUAL, 59 * SECOND, "held for 60 s after a kill: 1 s are left"),
+        (Family.MANUAL, 58 * SECOND + 1, "held for 60 s after a kill: 2 s are left"),
+        (Family.MANUAL, 0, "held for 60 s after a kill: 60 s are left"),
+        (Family.LOSS, 1799 * SECOND + 1, "a loss is held for 30 minutes: 1 s are left"),
+        (Family.LOSS, 0, "a loss is held for 30 minutes: 1800 s are left"),
+    ],
+)
+def test_what_is_left_is_said_in_whole_seconds_never_too_few(family: Family, held_us: int, said: str) -> None:
+    """A part of a second is one more to wait: who comes back when it says is let through."""
+    waiting = Waiting(
+        family, held_us, is_same_session=True, hold_us=60 * SECOND, loss_hold_us=1800 * SECOND, scope="leader", by="asha",
+        approver="ravi", typed_scope="leader",
+    )  # fmt: skip
+    assert objection(waiting) == said
+    # The seconds said are in microseconds too: an hour of them is an hour.
+    long = Waiting(family, held_us, True, 36_000_000 * SECOND, 36_000_000 * SECOND, "leader", "asha", "ravi", "leader")
+    assert ("36000000 s after" if family is Family.MANUAL else "for 600000 minutes") in objection(long)
+    assert f"{36_000_000 + -(held_us // SECOND)} s are left" in objection(long)
+
+
+def test_a_loss_of_today_names_the_way_out() -> None:
+    """The words are the way out: who reads them types them."""
+    alone = Waiting(Family.LOSS, 10**12, True, 60 * SECOND, 1800 * SECOND, "leader", "asha", "", "")
+
+    assert objection(alone) == "a loss is released next session, or today with a second person: `--approver NAME`"
+
+
 FAMILIES = table("""
     codes                         family
     -                             MANUAL

@@ -9,7 +9,6 @@ second calculation as simple as can be.
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -20,10 +19,9 @@ from riskguard.core.order import QUANTITY_MAX, Order
 from riskguard.core.state import TradingState
 from riskguard.errors import InputError
 from tests.core.builders import FUTURE, NOW, SHARE, account, halted, limit, line, mandatory, option, quote
-from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.reliability.test_fuzz_guard import proposal
 
-ORDERS = times(200_000, 1_000_000)
 SEED = 20250603
 POSITION_MAX = 100
 VALUE_MAX_E4 = 100_000 * 10_000
@@ -95,13 +93,15 @@ def fuzzed(seed: int, orders: int) -> dict[str, int]:
     return found
 
 
-def test_nothing_but_the_typed_error_or_a_right_answer() -> None:
+@pytest.mark.claim("I9", "orders of anything through Order and decide", of="orders", ci=200_000, soak=1_000_000)
+def test_nothing_but_the_typed_error_or_a_right_answer(claim: Claims) -> None:
     """Seeded, so that a failure comes back; every outcome is really met."""
-    began = time.process_time()
-    found = fuzzed(SEED, ORDERS)
+    orders = claim("I9").figure
+    found = fuzzed(SEED, orders)
 
-    print(f"{ORDERS} orders in {time.process_time() - began:.1f} s of CPU: {found}")
-    assert min(found.get(each, 0) for each in ("malformed", "refused", "approved")) > ORDERS // 200, found
+    claim("I9").trials(orders)
+    claim("I9").counted(**found)
+    assert min(found.get(each, 0) for each in ("malformed", "refused", "approved")) > orders // 200, found
 
 
 def test_the_control_a_rule_that_is_left_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

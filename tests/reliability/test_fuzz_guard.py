@@ -18,10 +18,10 @@ from riskguard.core.order import QUANTITY_MAX, Order
 from riskguard.core.quote import Quote
 from riskguard.errors import InputError, OrderInvalidError, UnknownAccountError
 from riskguard.services import overview
-from tests.reliability.actors import times
+from tests.core.builders import limit
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, SECOND, Desk
 
-ORDERS = times(20_000, 1_000_000)
 SEED = 20250602
 
 
@@ -60,6 +60,29 @@ class Hostile:
         raise RuntimeError("no")
 
 
+class Fields(dict[str, Any]):
+    """A mapping that says one thing when it is read by name and another when it is walked through."""
+
+    def __getitem__(self, name: str) -> Any:
+        return "SELL" if name == "side" else 10**30
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
+
+
+class Broken(dict[str, Any]):
+    """A mapping that cannot be walked through."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("no")
+
+    def keys(self) -> Any:
+        raise RuntimeError("no")
+
+
+UNCHECKED = limit("order_quantity", quantity_max=1, unit="units").params.model_construct(quantity_max="∞", unit=None)
+"""A model nobody validated."""
+
 ANYTHING: list[Any] = [
     None, True, False, 0, -1, 1, -0.0, 0.1, 1e400, -1e400, math.nan, math.inf, 10**30, 2**63, -(2**63), 10**5000,
     Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("-0"), Decimal("1E+999999"), Decimal("1E-999999"),
@@ -67,6 +90,7 @@ ANYTHING: list[Any] = [
     "leader\n", "\ud800", "\u202eleader", "x" * 100_000, "'; DROP TABLE decisions; --", "../../etc/passwd", "~", "%00",
     b"bytes", bytearray(b"x"), [], [1], {}, {"a": 1}, (), set(), object(), Hostile(), Text("BUY"), Whole(5), lambda: 1, int,
     1.0, 1j, float("1650"), memoryview(b"x"), range(3), NotImplemented, ...,
+    Fields(side="BUY"), Broken(a=1), UNCHECKED,
 ]  # fmt: skip
 
 USUAL: dict[str, list[Any]] = {
@@ -127,12 +151,14 @@ def asked(desk: Desk, fields: dict[str, Any], chance: random.Random) -> str:
     return "approved"
 
 
-def test_nothing_but_the_typed_error_or_an_answer(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.claim("I9", "orders of anything through the whole door", of="orders", ci=20_000, soak=200_000)
+def test_nothing_but_the_typed_error_or_an_answer(desk: Desk, caplog: pytest.LogCaptureFixture, claim: Claims) -> None:
     """Seeded, so that a failure comes back; the journal it leaves verifies and replays."""
     chance = random.Random(SEED)
     desk.hold(100)
     found: dict[str, int] = {}
-    for number in range(ORDERS):
+    orders = claim("I9").figure
+    for number in range(orders):
         fields = proposal(chance)
         came = asked(desk, fields, chance)
         found[came] = found.get(came, 0) + 1
@@ -142,10 +168,25 @@ def test_nothing_but_the_typed_error_or_an_answer(desk: Desk, caplog: pytest.Log
             desk.sweep(11)  # permits nobody sent expire, as they would
             desk.quote("100")
 
-    assert min(found.get(each, 0) for each in ("malformed", "refused", "approved")) > ORDERS // 100, found
+    claim("I9").trials(orders)
+    claim("I9").counted(**{name.replace(" ", "_"): count for name, count in found.items()})
+    assert min(found.get(each, 0) for each in ("malformed", "refused", "approved")) > orders // 100, found
     assert not [record for record in caplog.records if record.exc_info], "a check broke"
     for entry in overview.verify(desk.store):
         assert (entry["wrong"], entry["replay_disagrees"]) == (None, [])
+
+
+@pytest.mark.parametrize("kind", [Fields, Broken], ids=["lies", "breaks"])
+def test_a_mapping_that_is_none_is_refused_or_read_as_one_order(desk: Desk, kind: type[dict[str, Any]]) -> None:
+    """However it answers: the one typed error, or an order that is what its check was asked about."""
+    usual = {name: values[0] for name, values in USUAL.items()}
+    try:
+        order = Order.from_mapping(kind(usual))
+    except InputError as e:
+        assert str(e).isprintable()
+        return
+    assert 0 < order.quantity <= QUANTITY_MAX and order.side in ("BUY", "SELL")
+    assert desk.guard.check(order).recorded
 
 
 FIELDS = sorted(USUAL)

@@ -2,13 +2,16 @@
 A model of guard, kill, sweep and restart, played by hypothesis against the real thing: whatever order they come in, the answers
 are the model's.
 
-The model is four numbers: which scopes are killed, what the one instrument holds, what is reserved for it, what rests. A failure is
-shrunk to the fewest steps that show it.
+The model is four numbers: which scopes are killed, what the one instrument holds, what is reserved for it, what rests. Who acts: a
+strategy in one process and another in a second, the operator, the sweep, plain SQL, the broker's own messages. A failure is shrunk
+to the fewest steps that show it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +31,21 @@ from hypothesis.stateful import (
 
 from riskguard import admin
 from riskguard.core.state import TradingState
-from riskguard.errors import PermitNotSendableError, ReleaseRefusedError
+from riskguard.errors import PermitError, PermitNotSendableError, ReleaseRefusedError
 from tests.reliability.actors import times
 from tests.services.desk import ACCOUNT, Clock, Desk, build, copy, rulebook
+from tests.services.feeding import Feed, update
 
 POSITION_MAX = 20
 HOLD_S = 60
 TEXT = rulebook(net_position=f'check = "net_position"\nposition_max = "{POSITION_MAX}"\nunit = "units"')
+LOOSENING = (
+    "UPDATE traders_control SET position_size_limit = position_size_limit * 10 WHERE position_size_limit IS NOT NULL",
+    "DELETE FROM traders_control",
+    "UPDATE traders_control SET kill_switch_status = 'INACTIVE' WHERE kill_switch_status <> 'INACTIVE'",
+    "UPDATE permits SET quantity = 0",
+    "DELETE FROM decisions",
+)
 _numbers = itertools.count()
 
 
@@ -56,21 +67,31 @@ class Play(RuleBasedStateMachine):
         self.held = 0
         self.reserved: dict[str, tuple[int, int]] = {}  # id -> signed quantity, when it expires
         self.desk.quote("100")
+        self.other = self.desk.another_guard()
+        self.feed = Feed(self.desk)
         self.desk.sweep()
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):
+            self.other.close()
             self.desk.close()
 
     # -- what is done ---------------------------------------------------------------------------------------------
 
-    @rule(target=permits, side=st.sampled_from(["BUY", "SELL"]), quantity=st.integers(1, POSITION_MAX + 5))
-    def check(self, side: str, quantity: int) -> Any:
-        """An order that rests far from the market, so that nothing fills before it is meant to."""
+    @rule(
+        target=permits, side=st.sampled_from(["BUY", "SELL"]), quantity=st.integers(1, POSITION_MAX + 5),
+        elsewhere=st.booleans(),
+    )  # fmt: skip
+    def check(self, side: str, quantity: int, elsewhere: bool) -> Any:
+        """
+        An order that rests far from the market, so that nothing fills before it is meant to.
+
+        It is asked *elsewhere* too: of the guard of another process, which has only the database to know from.
+        """
         now_us = self.desk.clock.now_us()
         self.reserved = {name: kept for name, kept in self.reserved.items() if kept[1] > now_us}
         asked = self.desk.order(side, quantity, "50" if side == "BUY" else "200")
-        decision = self.desk.guard.check(asked)
+        decision = (self.other if elsewhere else self.desk.guard).check(asked)
         sign = 1 if side == "BUY" else -1
         same = sum(abs(signed) for signed, _ in self.reserved.values() if (signed > 0) == (sign > 0))
         fits = sign * self.held + same + quantity <= POSITION_MAX
@@ -129,6 +150,43 @@ class Play(RuleBasedStateMachine):
         self.killed[account or "GLOBAL"] = self.desk.clock.now_us()
         self.reserved.clear()  # what adds is void; an exit waits for a release, and by then its ten seconds are over
 
+    @rule()
+    def kill_by_sql(self) -> None:
+        """Another program writes a kill row, without a flag and without asking anybody."""
+        now_s = self.desk.clock.now_us() // 1_000_000
+        self.desk.sql(
+            "INSERT INTO traders_control (account_type, control_type, kill_switch_status, is_active, created_at, updated_at) "
+            "VALUES (?, 'KILL_SWITCH', 'ACTIVE', 1, ?, ?)", ACCOUNT, now_s, now_s,
+        )  # fmt: skip
+        self.killed[ACCOUNT] = now_s * 1_000_000
+        self.reserved.clear()
+
+    @rule(statement=st.sampled_from(LOOSENING))
+    def loosen_by_sql(self, statement: str) -> None:
+        """Another program lets go by itself: the database says no, or nothing of it counts."""
+        with contextlib.suppress(sqlite3.Error):
+            self.desk.sql(statement)
+
+    @rule(body=st.sampled_from(["Traded", "Rejected", "Cancelled", "Pending"]), posted=st.booleans())
+    def is_told(self, body: str, posted: bool) -> None:
+        """The broker tells of an order nobody here sent: it is kept, and frees and holds nothing of ours."""
+        told = update(f"X{next(_numbers)}", body, securityId="2885", tradedQty=0)
+        if posted:
+            self.feed.post(told)
+        else:
+            self.feed.tell(told)
+
+    @rule(decision=consumes(permits))
+    def give_back(self, decision: Any) -> None:
+        """What is not wanted any more is given back: its room is free, and its id stays used."""
+        name = str(decision.order.client_order_id)
+        if self.desk.permit(name) != "GRANTED":
+            return
+        with contextlib.suppress(PermitError):
+            decision.permit.release()
+        self.reserved.pop(name, None)
+        assert not self.desk.guard.check(decision.order).approved
+
     @rule(account=st.sampled_from([ACCOUNT, ACCOUNT, None]))
     def release(self, account: str | None) -> None:
         """A person lets go, once the hold is over."""
@@ -160,6 +218,9 @@ class Play(RuleBasedStateMachine):
         if self.desk._broker is not None:
             self.desk._broker.close()
         self.desk = again
+        self.other.close()
+        self.other = self.desk.another_guard()
+        self.feed = Feed(self.desk)
         self.desk.quote("100")
 
     # -- what is always so ------------------------------------------------------------------------------------------
@@ -169,6 +230,16 @@ class Play(RuleBasedStateMachine):
         if hasattr(self, "desk"):
             expected = TradingState.HALTED if self.killed else TradingState.ACTIVE
             assert self.desk.guard.state(ACCOUNT).state is expected, self.killed
+            assert self.other.state(ACCOUNT).state is expected, self.killed
+
+    @invariant()
+    def what_is_out_never_passes_the_limit(self) -> None:
+        """Whatever the model thinks: held and granted together, from the rows themselves."""
+        if hasattr(self, "desk"):
+            granted = dict(
+                self.desk.rows("SELECT side, sum(quantity) FROM permits WHERE state = 'GRANTED' GROUP BY side")
+            )
+            assert self.held + granted.get("BUY", 0) <= POSITION_MAX >= granted.get("SELL", 0) - self.held, granted
 
 
 def machine_of(template: Path, directory: Path, environment: pytest.MonkeyPatch) -> type[Play]:

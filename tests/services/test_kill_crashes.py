@@ -24,11 +24,11 @@ from riskguard.services.kill.killrun import LEASE_US, KillRunner, aside, convert
 from riskguard.services.kill.killrun.plans import FENCE_US
 from riskguard.services.kill.killrun.round import Round
 from riskguard.services.orders.permits import Approved
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, SECOND, Clock, Desk, copy, rulebook
 from tests.services.killing import ORDER_RATE, Judge, drive, hold, net_of, quote_all, rest
 
 EVERY_KILLS = 5
-CI_KILLS, SOAK_KILLS = 20, 200
 
 
 class Ticking(Clock):
@@ -118,27 +118,19 @@ def kills(desk: Desk, after_s: float) -> None:
     assert [order.order_id for order in desk.broker.orders() if order.is_live] == []
 
 
-def many(templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+@pytest.mark.claim("I7", "SIGKILL at any moment of a kill run, finished by another", of="SIGKILLs", ci=20, soak=200)
+def test_a_run_killed_at_any_moment_is_finished_by_another(
+    templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: Claims
+) -> None:
+    """Between two and two hundred and fifty milliseconds into the run."""
     seeded = random.Random(20250602)
-    for number in range(count):
+    for number in range(claim("I7").figure):
         desk = world(templates, tmp_path / str(number), monkeypatch)
         try:
             kills(desk, seeded.uniform(0.002, 0.25))
         finally:
             desk.close()
-
-
-def test_a_run_killed_at_any_moment_is_finished_by_another(
-    templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The small version: forty SIGKILLs between two and two hundred milliseconds into the run."""
-    many(templates, tmp_path, monkeypatch, CI_KILLS)
-
-
-@pytest.mark.soak
-def test_two_hundred_of_them(templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0 failures in 200: the rate is below 1.5 % at 95 %."""
-    many(templates, tmp_path, monkeypatch, SOAK_KILLS)
+        claim("I7").trial()
 
 
 # -- controls: each guard taken away is seen ---------------------------------------------------------------------------

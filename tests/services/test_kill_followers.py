@@ -11,8 +11,8 @@ from riskguard.core.copying import CopyRule
 from riskguard.core.state import TradingState
 from riskguard.services.kill import killswitch
 from riskguard.services.kill.killrun import KillRunner
-from riskguard.services.orders.copying import save_rule
 from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.store.copy_rules import save_rule
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, Desk
 

@@ -26,6 +26,11 @@ SCENARIOS = table("""
     cancel   share+10                stop10@90                     -                                DONE              share stop
     cancel   share+10                stop10@90,buy10@90            -                                DONE              share stop
     cancel   share+10                stop10@90,stop10@91           -                                DONE              share stop
+    cancel   share+3                 stop10@90                     -                                DONE              share stop
+    cancel   share-3                 buystop10@110                 -                                DONE              share stop
+    cancel   share+3                 stop10@90,sell10@120          -                                DONE              share stop
+    cancel   share+10                stop6@90,stop6@91             -                                DONE              share stops
+    flatten  share+3                 stop10@90                     -                                DONE              -
     cancel   share+10                stop10@90,sell10@110          -                                DONE              share stop
     cancel   share-10                buystop10@110,sell10@120      -                                DONE              share stop
     cancel   -                          super10                       -                                DONE              -
@@ -194,7 +199,7 @@ def test_a_kill_ends_where_it_must(paced: Desk, row: Row) -> None:
     assert held == {names[word] for word in left if word in names}
     if row.ends in done:
         resting = [order for order in paced.broker.orders() if order.is_live]
-        assert len(resting) == (1 if "stop" in left else 2 if "legs" in left else 0), resting
+        assert len(resting) == (1 if "stop" in left else 2 if left & {"legs", "stops"} else 0), resting
 
 
 def _quote(desk: Desk, price: str) -> object:

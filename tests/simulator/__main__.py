@@ -11,6 +11,7 @@ import time
 import traceback
 
 from tests.simulator.day import Broken, live_day
+from tests.simulator.days import commit
 from tests.simulator.world import quick_directory, template_in
 
 
@@ -29,6 +30,7 @@ def main(first: int, count: int) -> int:
                 if count == 1:
                     print(day.counts)
         if count > 1:
+            print(commit())
             print(f"{count} days, {broken} broken, {(time.process_time() - began) / count:.3f} s of CPU each")
     return 1 if broken else 0
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from riskguard import admin
 from riskguard.brokers.paper import PaperSettings
+from riskguard.brokers.paper.events import Event
 from riskguard.brokers.paper.orders import order_id
 from riskguard.core.decide import Decision
 from riskguard.core.instrument import Instrument
@@ -96,6 +97,13 @@ class Day:
                 f"seed {self.seed}, step {self.step}: {promise}\n{last}\nreplay: python -m tests.simulator {self.seed}"
             )
 
+    def read(self) -> list[Event]:
+        """Take in what the broker's log has new, and note when something had filled."""
+        fresh = self.truth.read()
+        if any(each.what == "FILLED" for each in fresh):
+            self.fill_seen_us = self.world.clock.elapsed_us()
+        return fresh
+
     # -- what everybody does through here ---------------------------------------------------------------------------
 
     def order(self, instrument: Instrument, side: str, quantity: int, price_e4: int | None, **more: Any) -> Order:
@@ -112,7 +120,7 @@ class Day:
 
     def ask(self, order: Order, *, emergency: str | None = None) -> Decision:
         """Check one order and hold the answer to what was acknowledged before."""
-        self.truth.read()
+        self.read()
         decision = self.world.guard.check(order, emergency_exit=emergency)
         self.count("approved" if decision.approved else "refused")
         self.hold_to(decision.approved or bool(decision.rejects), "a refusal says why")
@@ -138,12 +146,12 @@ class Day:
             with decision.permit.sending() as wire:
                 wire.order_id = self.world.broker.place(decision.approved_order)
         except PermitNotSendableError:
-            self.truth.read()
+            self.read()
             self.hold_to(self.truth.placed[correlation_id] <= 1, "an order goes out at most once")
             return False
         except BrokerError as e:
             self.say(f"    the broker: {type(e).__name__}")
-        self.truth.read()
+        self.read()
         reached = self.truth.placed[correlation_id]
         self.hold_to(reached <= 1, "an order goes out at most once")
         self.hold_to(
@@ -161,11 +169,11 @@ class Day:
         """Let the sweep run, and hold its figures to the ledger."""
         self.world.clock.advance(0.2)
         for instrument in INSTRUMENTS:
-            self.world.tell(instrument)
+            self.world.tell(instrument, market=False)
         from_us = self.world.clock.now_us()
-        self.truth.read()
+        self.read()
         report = self.world.sweeper.sweep(now=now)
-        fresh = self.truth.read()
+        fresh = self.read()
         if report.killed:
             self.say("    the sweep kills: " + "; ".join(each.message for each in report.findings[:2]))
             self._halt(ACCOUNT, "flatten", from_us)
@@ -177,8 +185,6 @@ class Day:
                 self._compare(report.pnl)
             self.clean_sweep_us = self.world.clock.elapsed_us()
             self.jumped = not is_quoted
-        if any(each.what == "FILLED" for each in fresh):
-            self.fill_seen_us = self.world.clock.elapsed_us()
         return report
 
     def _compare(self, pnl: Any) -> None:
@@ -198,7 +204,7 @@ class Day:
         self.count("killed")
 
     def _halt(self, scope: str, plan: str, from_us: int) -> None:
-        self.truth.read()
+        self.read()
         self.halted.add(scope)
         if self.halts and self.halts[-1].to is None:
             self.halts[-1].plans.add(plan)
@@ -211,7 +217,7 @@ class Day:
 
     def release(self, account: str | None) -> bool:
         """Try to release; says whether it was."""
-        self.truth.read()
+        self.read()
         scope = account or "GLOBAL"
         try:
             released = admin.release(
@@ -244,13 +250,13 @@ class Day:
 
     def look(self) -> None:
         """Hold the world to the promises about what is reserved, resting and held."""
-        fresh = self.truth.read()
-        if any(each.what == "FILLED" for each in fresh):
-            self.fill_seen_us = self.world.clock.elapsed_us()
+        self.read()
         granted = {
             (segment, security, side): quantity
             for segment, security, side, quantity in self.world.reads.execute(
-                "SELECT exchange_segment, security_id, side, sum(quantity) FROM permits WHERE state = 'GRANTED' GROUP BY 1, 2, 3"
+                # An exit that waits for the room of another one is not sent while that one is there.
+                "SELECT exchange_segment, security_id, side, sum(quantity) FROM permits WHERE state = 'GRANTED' "
+                "AND cancel_first = '[]' GROUP BY 1, 2, 3"
             )
         }
         for instrument in INSTRUMENTS:
@@ -274,7 +280,7 @@ class Day:
     def try_exit(self) -> None:
         """Where everything is settled an exit of exactly what is held is let out: by the state, or by a person."""
         self.world.pass_time(2)
-        self.truth.read()
+        self.read()
         if self.truth.live_orders() or not self._is_settled():
             return
         for instrument in INSTRUMENTS:
@@ -381,8 +387,11 @@ class Day:
             self.hold_to(found["wrong"] is None and not found["replay_disagrees"], f"the journal verifies: {found}")
         world.clock.advance((OPENS_US + DAY + 60 * SECOND - world.clock.now_us()) / SECOND)
         world.pass_time(1)
+        began_us = world.clock.now_us()
         world.sweeper.sweep()
-        live = world.reads.execute(f"SELECT client_order_id, state FROM permits WHERE {LIVE}").fetchall()  # noqa: S608
+        # What a kill run that was blocked sends in the morning is the morning's.
+        old = f"SELECT client_order_id, state FROM permits WHERE {LIVE} AND coalesce(sent_at_us, 0) < ?"  # noqa: S608
+        live = world.reads.execute(old, (began_us,)).fetchall()
         self.hold_to(not live, f"no reservation outlives its day: {live}")
         self.state()
         if self.halted:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,15 +16,14 @@ from pathlib import Path
 import pytest
 
 from riskguard.core.money import to_e4
-from riskguard.services.orders.guard import RiskGuard
 from tests.services.desk import ACCOUNT, SHARE
 from tests.simulator import people
-from tests.simulator.day import Broken, Day, live_day
+from tests.simulator.day import Broken, Day
+from tests.simulator.days import DAYS, DAYS_SOAK, FIRST_SOAK, PARTS, hold, live_apart, lived, part
+from tests.simulator.defects import FOUND, Plant
 from tests.simulator.people import ACTIONS
 from tests.simulator.truth import Truth
 from tests.simulator.world import World, quick_directory, template_in
-
-DAYS, DAYS_SOAK = 40, 20_000
 
 
 @pytest.fixture(scope="module")
@@ -35,58 +32,50 @@ def places() -> Iterator[tuple[Path, Path]]:
         yield template_in(base), base
 
 
-def lived(places: tuple[Path, Path], seed: int) -> Day:
-    template, base = places
-    directory = base / f"day{seed}"
-    try:
-        return live_day(template, directory, seed)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+def test_the_parts_are_all_the_days() -> None:
+    """No day of the ordinary run is left out or lived twice; each part has a file, and no file a part of its own."""
+    parts = [part(number) for number in range(1, PARTS + 1)]
 
-
-def live_all(places: tuple[Path, Path], seeds: range) -> tuple[Counter[str], list[str]]:
-    """Live every day, even after a promise was broken; returns what happened in them, and what was broken."""
-    counts, broken = Counter[str](), []
-    for seed in seeds:
-        try:
-            counts.update(lived(places, seed).counts)
-        except Broken as e:
-            broken.append(str(e))
-    return counts, broken
-
-
-def live_apart(seeds: range) -> tuple[Counter[str], list[str]]:
-    """The same in a process of its own, with files of its own."""
-    with quick_directory() as base:
-        return live_all((template_in(base), base), seeds)
-
-
-def hold(seeds: int, counts: Counter[str], broken: list[str]) -> None:
-    """Every promise was kept, and every kind of step and each comparison was met many times."""
-    assert not broken, f"{len(broken)} of {seeds} days:\n\n" + "\n\n".join(broken[:5])
-    for what in (*ACTIONS, "approved", "refused", "sent", "killed", "released", "P&L compared", "exits let out"):
-        assert counts[what] >= seeds // 30, (what, counts[what])
-
-
-def test_every_promise_is_kept_on_every_day(places: tuple[Path, Path]) -> None:
-    """Forty days: one takes a quarter to half a second of CPU; the long run lives twenty thousand."""
-    began = time.process_time()
-    counts, broken = live_all(places, range(1, DAYS + 1))
-
-    print(f"{DAYS} days in {time.process_time() - began:.0f} s of CPU: {dict(counts)}")
-    hold(DAYS, counts, broken)
+    assert sorted(seed for each in parts for seed in each) == list(range(1, DAYS + 1))
+    files = sorted(path.name for path in Path(__file__).parent.glob("test_days_*.py"))
+    assert files == [f"test_days_{number}.py" for number in range(1, PARTS + 1)]
+    for number, name in enumerate(files, 1):
+        assert f"hold_part({number})" in Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 @pytest.mark.soak
 def test_every_promise_is_kept_on_twenty_thousand_days() -> None:
     """Other seeds, in two processes: 0 broken bounds the rate below 3 in 20,000 days (95 %)."""
-    parts = [range(100_000 + first, 100_000 + first + 500) for first in range(0, DAYS_SOAK, 500)]
+    parts = [range(first, first + 500) for first in range(FIRST_SOAK, FIRST_SOAK + DAYS_SOAK, 500)]
     counts, broken = Counter[str](), []
     with ProcessPoolExecutor(max_workers=2, mp_context=multiprocessing.get_context("spawn")) as pool:
         for some, wrong in pool.map(live_apart, parts):
             counts.update(some)
             broken += wrong
     hold(DAYS_SOAK, counts, broken)
+
+
+@pytest.mark.parametrize("plant", FOUND, ids=lambda plant: plant.__name__)
+def test_the_control_a_planted_defect_is_found(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, plant: Plant
+) -> None:
+    """One of the five hundred days breaks on it: the one that did before, or else another one."""
+    known = FOUND[plant]
+    plant(monkeypatch)
+    assert known <= DAYS
+    for seed in (known, *(seed for seed in range(1, DAYS + 1) if seed != known)):
+        try:
+            lived(places, seed)
+        except Broken as e:
+            assert f"replay: python -m tests.simulator {seed}" in str(e)
+            return
+    pytest.fail(f"{plant.__name__} was not found in {DAYS} days")
+
+
+def test_a_failure_says_seed_and_commit() -> None:
+    """What is printed is what a replay needs."""
+    with pytest.raises(AssertionError, match=r"(?s)1 of 30 days, at (commit \w+|a tree that is no checkout).*seed 9"):
+        hold(30, Counter(), ["seed 9, step 2: a promise"])
 
 
 def a_day(places: tuple[Path, Path], name: str) -> Day:
@@ -111,44 +100,6 @@ def test_the_control_an_approval_under_a_halt_is_seen(places: tuple[Path, Path])
         day.note_kill(ACCOUNT)
         with pytest.raises(Broken, match=r"seed 1.*nothing that adds risk"):
             day.trade(day.order(SHARE, "BUY", 5, day.world.price_e4(SHARE)))
-    finally:
-        day.world.close()
-
-
-def test_the_control_reservations_that_count_for_nothing_are_seen(
-    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A guard that forgets what it let out, between checks, lets the limit be passed together: the reach is seen."""
-    from riskguard.store import loader, permits
-
-    monkeypatch.setattr(permits, "live", lambda *_: [])
-    monkeypatch.setattr(loader, "fold_grant", lambda *_: None)
-    day = a_day(places, "reach")
-    try:
-        with pytest.raises(Broken, match="limits hold together"):
-            for number in range(6):
-                day.ask(day.order(SHARE, "BUY", 30, day.world.price_e4(SHARE) - 500 * number))
-                day.look()
-    finally:
-        day.world.close()
-
-
-def test_the_control_a_blocked_exit_is_seen(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guard that lets nobody out, not even with a person behind it: the exit is missed."""
-    day = a_day(places, "exit")
-    try:
-        assert day.trade(day.order(SHARE, "BUY", 10, day.world.price_e4(SHARE) + to_e4("1")))
-        for _ in range(4):
-            day.world.pass_time(4)
-            day.sweep()
-        day.kill(ACCOUNT, "halt")
-        day.sweep(now=True)
-        day.world.pass_time(3)
-        day.sweep()
-        honest = RiskGuard.check
-        monkeypatch.setattr(RiskGuard, "check", lambda self, order, emergency_exit=None: honest(self, order))
-        with pytest.raises(Broken, match="is let out of HALTED"):
-            day.try_exit()
     finally:
         day.world.close()
 

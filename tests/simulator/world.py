@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -85,8 +86,7 @@ class Market:
         self.prices_e4 = dict(FIRST_E4)
         self._bars: list[int] = []
         if chance.random() < 0.3:
-            bars = load_day(chance.choice(REAL_DAYS)).trades("NIFTY")
-            self._bars = [bar.close_e4 * FIRST_E4[SHARE.key] // bars[0].open_e4 for bar in bars]
+            self._bars = _closes_e4(chance.choice(REAL_DAYS))
 
     def move(self, minute: int) -> None:
         """Go to *minute* of the day."""
@@ -96,6 +96,12 @@ class Market:
             if self._bars and key in (SHARE.key, FUTURE.key):
                 walked_e4 = self._bars[min(max(0, minute), len(self._bars) - 1)]
             self.prices_e4[key] = max(TICK_E4 * 20, walked_e4 // TICK_E4 * TICK_E4)
+
+
+@lru_cache(maxsize=len(REAL_DAYS))
+def _closes_e4(day: date) -> list[int]:
+    bars = load_day(day).trades("NIFTY")
+    return [bar.close_e4 * FIRST_E4[SHARE.key] // bars[0].open_e4 for bar in bars]
 
 
 class World:
@@ -114,6 +120,7 @@ class World:
         self._open()
         self.reads = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
         self.events = sqlite3.connect(f"file:{paper_path(self.path)}?mode=ro", uri=True, isolation_level=None)
+        self.other = sqlite3.connect(self.path, timeout=5, isolation_level=None)
 
     def _open(self) -> None:
         self.guard: RiskGuard = open_guard(self.url, sweep=False, clock=self.clock, deadline_ms=BUSY_MS)
@@ -143,11 +150,12 @@ class World:
     def price_e4(self, instrument: Instrument) -> int:
         return self.market.prices_e4[instrument.key]
 
-    def tell(self, instrument: Instrument) -> None:
-        """Quote one instrument to the market and to the guard."""
+    def tell(self, instrument: Instrument, *, market: bool = True) -> None:
+        """Quote one instrument to the guard, and to the *market* where it moved: each quote there is a transaction."""
         price_e4, at_us = self.price_e4(instrument), self.clock.now_us()
         self.quoted_us = max(self.quoted_us, at_us)
-        self.broker.set_quote(*instrument.key, Quote(price_e4, None, None, at_us))
+        if market:
+            self.broker.set_quote(*instrument.key, Quote(price_e4, None, None, at_us))
         self.guard.quote(*instrument.key, ltp=to_text(price_e4), at=at_us)
 
     def pass_time(self, seconds: float) -> None:
@@ -159,11 +167,10 @@ class World:
 
     def sql(self, statement: str, *values: object) -> int:
         """Write as any other program would; returns the rows it changed. Raises what the database says."""
-        with contextlib.closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection:
-            return connection.execute(statement, values).rowcount
+        return self.other.execute(statement, values).rowcount
 
     def close(self) -> None:
-        for each in (self.guard, self.broker, self.reads, self.events):
+        for each in (self.guard, self.broker, self.reads, self.events, self.other):
             each.close()
 
 

@@ -35,7 +35,7 @@ def mirror(session: Session, run: KillRun, lines: list[tuple[str, str]], now_us:
     """
     if not run.halts or run.kill_plan not in MIRRORED or read_options(session).followers != "mirror_flatten":
         return []
-    from riskguard.services.orders.copying import read_rules
+    from riskguard.store.copy_rules import read_rules
 
     try:
         rules = read_rules(session, run.account)

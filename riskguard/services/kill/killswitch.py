@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOCK_WAIT_S = 10.0
 """How long the row waits for the write lock behind the gate. The flag halts meanwhile."""
+LOOK_S = 0.5
 
 HALTED, NOT_HALTED, HALTED_HERE = 0, 4, 5
 
@@ -66,7 +67,8 @@ class KillOutcome(NamedTuple):  # `dataclasses` would cost a cold kill a tenth o
 
 def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: str) -> tuple[str, str, list[Path], str]:
     """
-    Put the flags on disk and return (kill id, scope, where they stand, what to know). Standard library only.
+    Put the flags on disk and return (kill id, scope, where they stand, what to know). Until they stand, standard
+    library only.
 
     An account that does not exist, or that cannot be looked up, halts GLOBAL too: a misspelt name must not
     leave the right one trading.
@@ -92,34 +94,35 @@ def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: st
 
 def _is_known(url: str, account: str) -> bool | None:
     """Say whether the account exists; None when the database does not tell."""
-    path = sqlite_path(url)
-    if path is None:
-        return None
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.5)) as connection:
-            row = connection.execute("SELECT 1 FROM accounts WHERE account = ?", (account,)).fetchone()
-    except sqlite3.Error:
-        return None
-    return row is not None
+    found = _looked_up(url, "SELECT account FROM accounts WHERE account = ?", account)
+    return None if found is None else bool(found)
 
 
 def accounts_of_group(url: str, group: str) -> tuple[str, ...]:
     """
-    Return the accounts of *group*, () when there is none or the database does not tell. Standard library only.
+    Return the accounts of *group*, () when there is none or the database does not tell.
 
     Whoever kills a group and gets nothing kills everything: a misspelt name must not leave the right one trading.
     """
+    asked = "SELECT account FROM accounts WHERE group_name = ? AND group_name <> '' ORDER BY account"
+    return _looked_up(url, asked, group) or ()
+
+
+def _looked_up(url: str, query: str, name: str) -> tuple[str, ...] | None:
+    """Ask the database for account names; None when it does not tell within half a second."""
     path = sqlite_path(url)
     if path is None:
-        return ()
+        try:  # the import too: a broken installation must not stop what comes after the flag
+            from riskguard.store.postgresql_look import names
+
+            return names(url, query.replace("?", "%s"), name, LOOK_S)
+        except Exception:
+            return None
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.5)) as connection:
-            rows = connection.execute(
-                "SELECT account FROM accounts WHERE group_name = ? AND group_name <> '' ORDER BY account", (group,)
-            ).fetchall()
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOOK_S)) as connection:
+            return tuple(row[0] for row in connection.execute(query, (name,)))
     except sqlite3.Error:
-        return ()
-    return tuple(row[0] for row in rows)
+        return None
 
 
 def engage_group(
@@ -172,19 +175,17 @@ def _write_row(
     store: Store | str, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str, clock: Clock | None
 ) -> tuple[str, ...]:
     """Commit the kill on a FULL connection of its own, ahead of every writer."""
-    from riskguard.clock import SystemClock
     from riskguard.services.kill import latch
     from riskguard.store import controls
+    from riskguard.store.kill_rows import RUNS_OF_KILL
     from riskguard.store.session import Store as OpenStore
+    from riskguard.store.session import clock_of
 
     own = OpenStore(store if isinstance(store, str) else store.url)
-    now_us = (clock or SystemClock()).now_us()
     try:
-        with (
-            halt.gate(own.directories[0]),
-            own.session(durable=True, wait_s=LOCK_WAIT_S, gated=False) as session,
-        ):
-            if session.row(latch.RUNS_OF_KILL, kill_id=kill_id) is not None:
+        with own.gate(), own.session(durable=True, wait_s=LOCK_WAIT_S, gated=False) as session:
+            now_us = clock_of(own, clock).now_us()
+            if session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
                 return ()  # another process saw the flag and has adopted it already
             accounts = latch.record_kill(session, scope, kill_id, plan, cause, by, reason, now_us)
             generation = controls.advance_generation(session)

@@ -8,29 +8,22 @@ names is removed; whatever disagrees, the safer one wins.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.core.account import Account
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
+from riskguard.store.kill_rows import ADD_RUN, RUNS_OF_KILL
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.runs import kill_runs
+
+log = logging.getLogger("riskguard")
 
 KILL_RUN_LIFE_US = 15 * 60 * 1_000_000
-
-_k = kill_runs.c
-RUNS_OF_KILL = prepare(sa.select(_k.account).where(_k.kill_id == param("kill_id")))
-ADD_RUN = insert_into(
-    kill_runs, "kill_id", "account", "scope", "kill_plan", "state", "cause", "by_whom", "reason", "started_at_us", "deadline_us",
-    ignore=True,
-)  # fmt: skip
 
 
 class Flags(NamedTuple):
@@ -87,11 +80,14 @@ def record_kill(
     owner = GLOBAL if scope == GLOBAL else scope.partition(":")[2]
     concerned = everyone if owner == GLOBAL else (owner,)
     session.read_heads(GLOBAL)
-    controls.latch(session, owner, by, reason, now_us)
+    changes = controls.latch(session, owner, by, reason, now_us)
     for account in dict.fromkeys((owner, *concerned)):
         session.read_heads(account)
         permits.void_increasing(session, account, now_us, f"killed: {reason}"[:300])
-        contents = {"scope": scope, "kill_id": kill_id, "plan": plan, "cause": cause, "by": by, "reason": reason}
+        contents = {
+            "scope": scope, "kill_id": kill_id, "plan": plan, "cause": cause, "by": by, "reason": reason,
+            "changes": changes if account == owner else [],
+        }  # fmt: skip
         journal.append(session, account, "KILL", contents, now_us)
     # Without an account there is nothing to run, but the row is what says that this flag is known.
     for account in concerned or (GLOBAL,):
@@ -117,6 +113,7 @@ def adopt_flags(store: Store, session: Session, names: tuple[str, ...], now_us: 
         known = {row[0] for row in session.rows(ACCOUNTS)}
         if scope != GLOBAL and scope.partition(":")[2] not in known:
             continue  # another database's account: its flag halts here only accounts of that name
+        session.need_wide()
         text = _flag_text(store.directories, name)
         record_kill(
             session, scope, kill_id, text.get("plan", "cancel"), "FLAG_FILE", text.get("by", ""),
@@ -135,8 +132,8 @@ def adopt_sql(session: Session, name: str, group: str, now_us: int) -> bool:
     changes = controls.open_changes(session, name, group)
     if not changes:
         return False
-    said = [{"what": what, "id": row_id, "old": old, "new": new} for _i, _o, what, row_id, _t, old, new in changes]
-    journal.append(session, name, "ADOPTED", {"changes": said}, now_us)
+    session.need_wide()  # a kill is followed for everybody it halts
+    journal.append(session, name, "ADOPTED", {"changes": controls.said_of(changes)}, now_us)
     killed = {change[1] for change in changes if change[4] == "KILL_SWITCH"}
     for cause in controls.kill_causes(session, name, group) if killed else ():
         if cause.scope.removeprefix("ACCOUNT:") in killed:
@@ -179,5 +176,5 @@ def after_commit(store: Store, generation: int) -> None:
     """Write the GENERATION file once a latch or release stands; a failure leaves the old, which only warns less."""
     try:
         halt.write_generation(store.path, generation)
-    except OSError:
-        return
+    except OSError as e:
+        log.warning("the GENERATION file is not written, so that a restored backup could go unnoticed: %s", e)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import sqlalchemy as sa
-
+from riskguard.store.kill_options import ROWS
 from riskguard.store.session import Session
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.authentication import config
 
 CLOSABLE: Final = ("MARGIN", "CNC", "MTF")
 FOLLOWERS: Final = ("stop_copy", "mirror_flatten", "ignore")
 PREFIX: Final = "riskguard."
-ROWS = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(param("pattern"))))
 
 
 @dataclass(frozen=True, slots=True)

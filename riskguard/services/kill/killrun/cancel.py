@@ -30,7 +30,7 @@ def cancel(round_: Round) -> None:
         return
     stuck = [order for order in judged.adding if not cancel_one(round_, order)]
     if any(_protection_lost(round_, order) for order in judged.adding):
-        round_.look_again()  # a stop may have gone with its entry: it comes back in the same breath
+        round_.look_again()  # a stop may have gone with it: it comes back in the same breath
         naked = aside.restore_all(round_) or naked
     said = f"{len(judged.adding)} orders to cancel" + (f", {doubt}" if doubt else "")
     if naked is not None:
@@ -73,14 +73,24 @@ def _protection_lost(round_: Round, order: SeenOrder) -> str:
     """
     Return the stop that goes when *order* goes, as JSON; "" for none.
 
-    Cancelling the entry of a super order ends its legs, and with them the stop of what has filled already.
+    Cancelling the entry of a super order ends its legs, and with them the stop of what has filled already. A stop larger
+    than what it guards would open a position with the rest of it: it goes, and comes back as large as what is held.
     """
+    if order.kind == "ORDER" and is_stop(order):
+        guarded = _guarded(round_, order)
+        return json.dumps(aside.kept_of(order, min(order.remaining, guarded))) if guarded else ""
     if order.kind != "SUPER" or order.leg != "ENTRY" or not order.filled or not order.group:
         return ""
     for leg in round_.seen.orders or ():
         if leg.group == order.group and leg.is_live and is_stop(leg):
             return json.dumps(aside.kept_of(leg, min(leg.remaining, order.filled)))
     return ""
+
+
+def _guarded(round_: Round, order: SeenOrder) -> int:
+    """Return how many units are held that *order* would take away."""
+    line = round_.account.positions.get((order.exchange_segment, order.security_id), {}).get(order.product)
+    return 0 if line is None else max(0, line.near if order.side == "SELL" else -line.near)
 
 
 def _kept_by_the_broker(round_: Round, adding: list[SeenOrder], said: str) -> reasons.Reason | None:

@@ -33,7 +33,7 @@ def close(round_: Round, each: Covered) -> Reason | None:
         return None  # our fills and the list disagree on the side: the next read tells
     sign = -1 if line.near > 0 else 1
     exits = [working for working in line.working.values() if working.sign == sign]
-    ours = converting.converted(round_)
+    ours = round_.others.converted  # whether one did become an exit, its type in the book says
     own = [
         working for working in exits
         if not working.protective and (working.strategy == KILL_RUN or working.order_id in ours)

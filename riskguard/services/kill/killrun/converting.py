@@ -26,12 +26,6 @@ AGAIN_US = 6 * SECOND_US
 """An unanswered change is settled by the broker's list within this time."""
 
 
-def converted(round_: Round) -> frozenset[str]:
-    """Return the orders that were to become exits and may have: whether one did, its type in the book says."""
-    asked = ("DONE", "SENT", "UNKNOWN")
-    return frozenset(each.target for each in round_.steps if each.step == "CONVERT" and each.state in asked)
-
-
 def can(round_: Round, order: SeenOrder) -> bool:
     """Say whether *order* is a plain stop that this broker changes, and has not refused to."""
     if modify_of(round_.broker) is None or order.kind != "ORDER" or order.order_type not in STOPS:

@@ -19,7 +19,7 @@ from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, RiskGua
 from riskguard.ports import Broker
 from riskguard.redaction import redacted
 from riskguard.services.budget import is_too_many
-from riskguard.services.kill.killrun import naming, reasons
+from riskguard.services.kill.killrun import naming, reasons, sharing
 from riskguard.services.kill.killrun.pace import Pace
 from riskguard.services.kill.killrun.plans import (
     CLEAN_APART_US,
@@ -70,6 +70,7 @@ class Round:
     steps: list[KillStep]
     number: int
     pace: Pace
+    others: sharing.Others
     wake_us: int | None = None  # when something can be done that cannot be done now
     _marked_us: int = 0
     _did_us: int = 0  # when a write of this very round was taken: the steps were read before it
@@ -94,7 +95,8 @@ class Round:
     def look_again(self) -> None:
         """Read the lists anew in the middle of a round, after something was changed. Raises Unreadable."""
         self.seen = read(self.guard, self.broker)
-        self.account, self.doubt, self.options, self.steps = _taken_over(self.guard, self.run, self.seen)
+        taken = _taken_over(self.guard, self.run, self.seen)
+        self.account, self.doubt, self.options, self.steps, self.others = taken
         self.pace.refresh(self.account, self.now_us)
 
     # -- writes to the broker -----------------------------------------------------------------------------------
@@ -125,6 +127,8 @@ class Round:
         with self._writing() as session:
             if message:
                 permits.count_message(session, self.name, message, self.now_us)
+            if self.run.step == "FLATTEN" and sharing.is_outranked(session, self):
+                raise Overtaken
             if not kills.set_step(session, self.run, step_id, "INTENDED", "SENT", "", self.now_us):
                 raise Overtaken
         self._marked_us = self.guard.clock.elapsed_us()
@@ -254,9 +258,9 @@ class Round:
 def begin(guard: RiskGuard, broker: Broker, run: KillRun) -> Round:
     """Look at the broker, take over what it shows, and begin a round. Raises Unreadable."""
     seen = read(guard, broker)
-    account, doubt, options, steps = _taken_over(guard, run, seen)
+    account, doubt, options, steps, others = _taken_over(guard, run, seen)
     number = max((each.round for each in steps), default=0) + 1
-    made = Round(guard, broker, run, seen, account, doubt, options, steps, number, Pace())
+    made = Round(guard, broker, run, seen, account, doubt, options, steps, number, Pace(), others)
     made.pace.refresh(account, made.now_us)
     made.read_back()
     return made
@@ -270,8 +274,10 @@ def read(guard: RiskGuard, broker: Broker) -> Seen:
     return seen
 
 
-def _taken_over(guard: RiskGuard, run: KillRun, seen: Seen) -> tuple[Account, str, KillOptions, list[KillStep]]:
-    """Put the look into the book; return the account, what is in doubt there, the plan's options and the steps so far."""
+def _taken_over(
+    guard: RiskGuard, run: KillRun, seen: Seen
+) -> tuple[Account, str, KillOptions, list[KillStep], sharing.Others]:
+    """Put the look into the book; return the account, what is in doubt there, the options, the steps, the other runs."""
     with guard.store.session(durable=False, wait_s=WRITE_WAIT_S) as session:
         now_us = guard.clock.now_us()
         session.read_heads(run.account)
@@ -292,5 +298,6 @@ def _taken_over(guard: RiskGuard, run: KillRun, seen: Seen) -> tuple[Account, st
                 account.quotes[key] = quote
         options = read_options(session)
         steps = kills.steps_of(session, run.id)
+        others = sharing.read_others(session, run, now_us)
     fresh = count and (youngest_us is None or now_us - youngest_us < DOUBT_US)
-    return account, f"{count} sent orders without an answer" if fresh else "", options, steps
+    return account, f"{count} sent orders without an answer" if fresh else "", options, steps, others
