@@ -5,19 +5,26 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-# Two for each core: half of the tests' time is other processes' and waiting for disks.
+# Two for each core: half of the tests' time is other processes', and waiting for them.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
-.PHONY: help setup demo test lint types bench soak clean
+# Compiled modules are kept, whatever the caller's environment says: the tests start some hundred processes, and each
+# would compile all of us again.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup demo test test-postgres lint types bench soak fuzz mutants clean
 
 help:
 	@echo "make setup   create .venv with the pinned dependencies (the others do it when needed)"
 	@echo "make demo    watch a day being stopped by the kill switch; no account, no key"
 	@echo "make test    run the tests, two workers a core; ARGS=... goes to pytest"
+	@echo "make test-postgres  run every test that makes a desk, and the command's, on PostgreSQL"
 	@echo "make lint    ruff, rules and format"
 	@echo "make types   mypy --strict"
-	@echo "make bench   measure the budgets"
-	@echo "make soak    the long reliability run, before a release"
+	@echo "make bench   measure the budgets, and write docs/benchmarks.md"
+	@echo "make soak    the long reliability run, before a release: every claim in one table"
+	@echo "make fuzz    fuzz what comes in as bytes, 20 minutes a target; ARGS=\"message --minutes 1\""
+	@echo "make mutants  mutate the modules that decide: 95 % must be noticed by their tests; ARGS=checks"
 	@echo "make clean   remove caches and builds; keeps .venv"
 
 setup: $(STAMP)
@@ -32,7 +39,12 @@ demo: $(STAMP)
 	@$(BIN)/riskguard demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# The same tests over the other store; what tries SQLite's own machinery is left out, and counted.
+test-postgres: $(STAMP)
+	RISKGUARD_TEST_STORE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/services tests/reliability tests/cli $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/postgres $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -41,13 +53,19 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# Without ARGS all of it, and the tables of docs/benchmarks.md are those of this run.
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(or $(ARGS),--write)
 
-# One process: a soak measures time under load, and neighbours would be the load.
+# Two tests at a time, then what measures time alone; one table of every claim at the end.
 soak: $(STAMP)
-	RISKGUARD_SOAK=1 $(BIN)/python -m pytest tests/reliability $(ARGS)
-	RISKGUARD_SOAK=1 $(BIN)/python -m pytest -msoak --ignore tests/reliability $(ARGS)
+	$(BIN)/python -m tests.reliability.soak $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

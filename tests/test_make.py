@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TARGETS = ("bench", "clean", "demo", "lint", "setup", "soak", "test", "types")
+TARGETS = ("bench", "clean", "demo", "fuzz", "lint", "mutants", "setup", "soak", "test", "test-postgres", "types")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 

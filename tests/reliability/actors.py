@@ -154,7 +154,7 @@ def locker(url: str, options: dict[str, Any]) -> None:
 
 def checker(url: str, options: dict[str, Any]) -> None:
     """
-    Spin on an account until it is refused there, and twenty checks more.
+    Spin on an account until it is refused there, and twenty checks more, or `more`.
 
     Says once that an order was approved, and in the end when the last approved check began.
     """
@@ -165,7 +165,7 @@ def checker(url: str, options: dict[str, Any]) -> None:
     for what in told():
         account, approved, last_began, after = what["account"], 0, 0, 0
         codes: set[str] = set()
-        more = 20
+        more = what.get("more", 20)
         while more:
             number += 1
             began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
@@ -189,7 +189,8 @@ def writer(url: str, options: dict[str, Any]) -> None:
     """
     Commit in a tight loop until told to stop, through nothing but SQLite, standing back for a gate as all writers do.
 
-    Each transaction takes 10 ms and the next begins at once: the lock is held nearly all the time.
+    Each transaction takes 10 ms and the next begins at once: the lock is held nearly all the time. With `idle` it is
+    held asleep.
     """
     import threading
 
@@ -210,6 +211,8 @@ def writer(url: str, options: dict[str, Any]) -> None:
         until = time.monotonic() + 0.01
         while time.monotonic() < until:
             connection.execute("UPDATE account_heads SET version = version + 1 WHERE account = 'leader'")
+            if options.get("idle"):
+                time.sleep(0.01)  # as busy a lock, and a processor for others
         connection.execute("COMMIT")
 
 
@@ -256,12 +259,15 @@ def forker(url: str, options: dict[str, Any]) -> None:
     A child writes a line to its pipe after `check()` returned, and inside `sending()`: at the wire. With `early` it
     acknowledges before it asks, which is the control.
     """
+    import gc
     import random
 
     warm = opened(url, options)
     for asked in (order(client_order_id="warm", quantity=10**6), order(client_order_id="warm2")):
         warm.check(asked)  # statements are compiled once, here
     warm.store.close()
+    gc.collect()
+    gc.freeze()  # a child that only reads shares the parent's pages
     chance = random.Random(options.get("seed", 1))
     say(ready=True)
     for what in told():

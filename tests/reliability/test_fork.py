@@ -20,6 +20,7 @@ from riskguard.services import overview
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
 from riskguard.store import sqlite as lite
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, Desk, eventually
 
 
@@ -67,7 +68,8 @@ def test_a_forked_child_checks_at_once(desk: Desk) -> None:
     assert overview.verify(desk.store)[1]["wrong"] is None
 
 
-def test_parent_and_children_check_side_by_side(desk: Desk) -> None:
+@pytest.mark.claim("I2", "a parent and four forked children check side by side", of="orders", ci=200, soak=200)
+def test_parent_and_children_check_side_by_side(desk: Desk, claim: Claims) -> None:
     """Four children and the parent, forty orders each: all recorded, no id twice, the chain whole."""
     desk.guard.check(desk.order())
     children = []
@@ -85,6 +87,7 @@ def test_parent_and_children_check_side_by_side(desk: Desk) -> None:
 
     assert codes == [0] * 4 and all(decision.approved for decision in mine)
     assert desk.rows("SELECT count(*) FROM permits") == [(201,)]
+    claim("I2").trials(200)
     assert overview.verify(desk.store)[1]["wrong"] is None
     assert desk.rows("PRAGMA integrity_check") == [("ok",)]
 

@@ -20,7 +20,8 @@ import pytest
 from riskguard.services.kill.killswitch import engage
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
-from tests.reliability.actors import Actor, acting, times
+from tests.reliability.actors import Actor, acting
+from tests.reliability.claiming import Claims
 from tests.services.desk import build, rulebook
 
 PROCESSES = 3
@@ -31,11 +32,12 @@ def now_ns() -> int:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[str, list[str]]:
+def accounts(tmp_path: Path, request: pytest.FixtureRequest, claim: Claims) -> tuple[str, list[str]]:
     """A database on the machine's own clock with as many watched, flat accounts as there are rounds."""
     from riskguard.clock import SystemClock
 
-    names = [f"a{number}" for number in range(request.param)]
+    marked = request.node.get_closest_marker("claim") is not None
+    names = [f"a{number}" for number in range(claim("I1").figure if marked else 1)]
     path = build(tmp_path / "db", text=rulebook(), profile="library", accounts=tuple(names), clock=SystemClock())
     url = f"sqlite:///{path}"
     with open_guard(url, sweep=False, deadline_ms=5_000) as guard:
@@ -54,14 +56,14 @@ def late(answers: list[dict[str, Any]], killed_ns: int) -> list[str]:
 
 
 def rounds(
-    url: str, names: list[str], checkers: list[Actor], kill: Callable[[str], None]
+    url: str, names: list[str], checkers: list[Actor], kill: Callable[[str], None], more: int = 20
 ) -> tuple[list[str], list[int]]:
     """One round per account: all spin, one kills; returns what was wrong, and how many checks each round approved."""
     wrong: list[str] = []
     approved: list[int] = []
     for name in names:
         for checker in checkers:
-            checker.tell(account=name)
+            checker.tell(account=name, more=more)
         for checker in checkers:
             assert checker.hear() == {"spinning": True}
         kill(name)
@@ -73,9 +75,9 @@ def rounds(
     return wrong, approved
 
 
-@pytest.mark.parametrize("accounts", [times(100, 1_000)], indirect=True)
-def test_no_check_that_began_after_the_kill_is_approved(accounts: tuple[str, list[str]]) -> None:
-    """100 rounds, an account each, three processes that check without a pause."""
+@pytest.mark.claim("I1", "kills while three processes check without a pause", of="kills", ci=100, soak=1_000)
+def test_no_check_that_began_after_the_kill_is_approved(accounts: tuple[str, list[str]], claim: Claims) -> None:
+    """A round per account, three processes that check without a pause."""
     url, names = accounts
 
     def kill(name: str) -> None:
@@ -85,12 +87,20 @@ def test_no_check_that_began_after_the_kill_is_approved(accounts: tuple[str, lis
     with acting(PROCESSES, "checker", url) as checkers:
         wrong, approved = rounds(url, names, checkers, kill)
 
-    assert wrong == []
+    show(claim, names, wrong, approved)
     assert min(approved) >= PROCESSES  # each round had approvals to lose
 
 
-@pytest.mark.parametrize("accounts", [times(20, 200)], indirect=True)
-def test_a_kill_row_written_by_another_program_is_obeyed_the_same(accounts: tuple[str, list[str]]) -> None:
+def show(claim: Claims, names: list[str], wrong: list[str], approved: list[int]) -> None:
+    shown = claim("I1")
+    shown.trials(len(names), wrong)
+    shown.counted(checks=sum(approved) + PROCESSES * len(names))
+
+
+@pytest.mark.claim("I1", "a kill row by plain sqlite3, no flag", of="kills", ci=20, soak=200)
+def test_a_kill_row_written_by_another_program_is_obeyed_the_same(
+    accounts: tuple[str, list[str]], claim: Claims
+) -> None:
     """Plain sqlite3, no flag file: no check that began after its COMMIT returned is approved."""
     url, names = accounts
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)
@@ -103,29 +113,28 @@ def test_a_kill_row_written_by_another_program_is_obeyed_the_same(accounts: tupl
         )
 
     with contextlib.closing(connection), acting(PROCESSES, "checker", url) as checkers:
-        wrong, _approved = rounds(url, names, checkers, kill)
+        wrong, approved = rounds(url, names, checkers, kill)
 
-    assert wrong == []
+    show(claim, names, wrong, approved)
 
 
-@pytest.mark.parametrize("accounts", [times(20, 200)], indirect=True)
-def test_a_kill_that_only_reached_its_flag_is_obeyed_the_same(accounts: tuple[str, list[str]]) -> None:
+@pytest.mark.claim("I1", "a kill that only reached its flag file", of="kills", ci=20, soak=200)
+def test_a_kill_that_only_reached_its_flag_is_obeyed_the_same(accounts: tuple[str, list[str]], claim: Claims) -> None:
     """The database took no row: the file alone halts whoever begins afterwards."""
     from riskguard.services.kill.killswitch import raise_flags
 
     url, names = accounts
     with acting(PROCESSES, "checker", url) as checkers:
-        wrong, _approved = rounds(
+        wrong, approved = rounds(
             url,
             names,
             checkers,
             lambda name: bool(raise_flags(url, name, by="desk", reason="flag", plan="cancel")) and None,
         )
 
-    assert wrong == []
+    show(claim, names, wrong, approved)
 
 
-@pytest.mark.parametrize("accounts", [1], indirect=True)
 def test_the_oracle_sees_a_process_that_is_blind(accounts: tuple[str, list[str]], tmp_path: Path) -> None:
     """The control: a checker that reads another file, with another home, goes on approving, and is reported."""
     url, names = accounts

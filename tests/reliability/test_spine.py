@@ -1,13 +1,10 @@
 """
 The claims of the spine, each with real processes on a real file: kill visible, limits hold, nothing lost, SQL obeyed.
-
-CI figures here; RISKGUARD_SOAK=1 multiplies the rounds.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -23,9 +20,8 @@ from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.setup import initialise
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import paper_broker
-from riskguard.store import journal
+from tests.reliability.claiming import Claims
 
-TIMES = 10 if os.environ.get("RISKGUARD_SOAK") else 1
 DEADLINE_MS = 5_000
 
 
@@ -105,11 +101,14 @@ for line in sys.stdin:
 """
 
 
-def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path: Path) -> None:
-    """100 rounds, an account each: no check that began after the kill returned is approved, in three processes."""
-    rounds = 100 * TIMES
+@pytest.mark.claim(
+    "I1", "kills under the shipped rules; three processes take and give back permits", of="kills", ci=100, soak=400
+)
+def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path: Path, claim: Claims) -> None:
+    """A round per account: no check that began after the kill returned is approved, in three processes."""
+    shown = claim("I1")
     book = rulebook(tmp_path)
-    names = [f"a{number}" for number in range(rounds)]
+    names = [f"a{number}" for number in range(shown.figure)]
     for name in names:
         initialise(url, account=name, rulebook=book)
     for name in names:
@@ -123,8 +122,9 @@ def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path:
     ]
     for checker in checkers:
         assert checker.stdout is not None and checker.stdout.readline() == "ready\n"
-    late = approved_before = 0
+    approved_before = 0
     for name in names:
+        late = []
         for checker in checkers:
             assert checker.stdin is not None
             checker.stdin.write(f"{name}\n")
@@ -138,16 +138,18 @@ def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path:
             assert checker.stdout is not None
             while (said := json.loads(checker.stdout.readline()))[0] == "approved":
                 approved_before += 1
-                late += said[1] > killed
+                if said[1] > killed:
+                    late.append(f"{name}: approved {said[1] - killed} ns late")
             assert said[2] == "TRADING_HALTED"
+        shown.trial(not late, late)
     for checker in checkers:
         assert checker.stdin is not None
         checker.stdin.close()
         assert checker.wait(10) == 0
     guard.close()
 
-    assert late == 0
-    assert approved_before > 0  # negative control: checks did run while the kill was on its way
+    shown.counted(checks=approved_before + len(checkers) * len(names))
+    assert approved_before > 0  # checks did run while the kill was on its way
 
 
 PLACER = """
@@ -177,9 +179,13 @@ LIMITS = [
 ]
 
 
+@pytest.mark.claim("I2", "eight processes at one limit, fills booked meanwhile", of="orders", ci=4_000, soak=40_000)
 @pytest.mark.parametrize("case", LIMITS, ids=lambda case: case[0])
-def test_eight_processes_never_pass_one_limit(url: str, tmp_path: Path, case: tuple[str, dict[str, str], int]) -> None:
+def test_eight_processes_never_pass_one_limit(
+    url: str, tmp_path: Path, case: tuple[str, dict[str, str], int], claim: Claims
+) -> None:
     """8 × 500 orders on one account, the broker's list lagging 4 s: never over the limit, exactly up to it."""
+    shown = claim("I2")
     from riskguard.brokers.paper import PaperBroker, PaperSettings
     from riskguard.core.quote import Quote
     from riskguard.services.wiring import paper_path
@@ -195,7 +201,7 @@ def test_eight_processes_never_pass_one_limit(url: str, tmp_path: Path, case: tu
     broker.set_quote("NSE_EQ", "1333", Quote(99_0000, 98_0000, 99_0000, guard.clock.now_us()))
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", PLACER, url, f"w{number}", "500"],
+            [sys.executable, "-c", PLACER, url, f"w{number}", str(shown.figure // 8)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for number in range(8)
@@ -215,106 +221,9 @@ def test_eight_processes_never_pass_one_limit(url: str, tmp_path: Path, case: tu
     sent = len(broker.orders())
     guard.close()
 
-    assert bought == sent == allowed
-
-
-DYING = """
-import json, os, random, sys
-from riskguard import Order, RiskGuard
-url, name = sys.argv[1], sys.argv[2]
-guard = RiskGuard.open(url, sweep=False, deadline_ms=5000)
-os.write(1, b"ready\\n")
-number = 0
-while True:
-    number += 1
-    large = number % 2
-    order = Order(account="leader", client_order_id=f"{name}-{number}", exchange_segment="NSE_EQ", security_id="1333",
-        side="BUY", product="INTRADAY", order_type="LIMIT", quantity=100000 if large else 1,
-        price=f"{100 + number % 50}.00", strategy=f"s{number}")
-    decision = guard.check(order)
-    if decision.approved:
-        with decision.permit.sending() as wire:
-            os.write(1, json.dumps(["sent", order.client_order_id]).encode() + b"\\n")
-            wire.order_id = f"X-{order.client_order_id}"
-    elif decision.recorded:
-        os.write(1, json.dumps(["refused", order.client_order_id, decision.repeat_of]).encode() + b"\\n")
-"""
-
-
-def test_what_was_acknowledged_survives_sigkill(url: str, tmp_path: Path) -> None:
-    """300 processes killed at a random moment: each refusal has its violation, each SENT its row, the chain holds."""
-    kills = 300 * TIMES
-    book = rulebook(tmp_path, **{'position_max = "200000"\nunit = "inr"': 'position_max = "100000000"\nunit = "units"'})
-    initialise(url, rulebook=book)
-    guard = swept(url, "leader")
-    warm = subprocess.Popen(
-        [sys.executable, "-c", FORKER, url, str(kills)], stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
-    assert warm.stdout is not None
-    refused, sent = [], []
-    for line in warm.stdout:
-        if line.startswith("["):
-            said = json.loads(line)
-            (sent if said[0] == "sent" else refused).append(said[1])
-    assert warm.wait() == 0
-    with sqlite3.connect(guard.store.path) as connection:
-        violated = {row[0] for row in connection.execute("SELECT client_order_id FROM risk_violations")}
-        permitted = {
-            row[0] for row in connection.execute("SELECT client_order_id FROM permits WHERE sent_at_us IS NOT NULL")
-        }
-        assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
-    with guard.store.session() as session:
-        rows, wrong = journal.verify(session, "leader")
-    guard.close()
-
-    assert len(refused) >= kills and len(sent) >= kills  # they did work before they died
-    assert [name for name in refused if name not in violated] == []
-    assert [name for name in sent if name not in permitted] == []
-    assert wrong is None and rows > len(refused)
-
-
-FORKER = (
-    """
-import json, os, random, select, signal, sys, time
-import riskguard.services.orders.guard, riskguard.services.wiring, riskguard.store.loader  # warm: the children only fork
-from riskguard import Order, RiskGuard
-url, kills = sys.argv[1], int(sys.argv[2])
-chance = random.Random(4)
-warm = RiskGuard.open(url, sweep=False, deadline_ms=5000)  # statements are compiled once, here
-warm.check(Order(account="leader", client_order_id="warm", exchange_segment="NSE_EQ", security_id="1333", side="BUY",
-    product="INTRADAY", order_type="LIMIT", quantity=100000, price="100.00"))
-warm.place(Order(account="leader", client_order_id="warm2", exchange_segment="NSE_EQ", security_id="1333", side="BUY",
-    product="INTRADAY", order_type="LIMIT", quantity=1, price="100.00"), lambda approved: "W1")
-warm.close()
-BODY = r'''"""
-    + DYING
-    + """'''
-for number in range(kills):
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.dup2(write, 1)
-        sys.argv = ["child", url, f"k{number}"]
-        try:
-            exec(BODY, {"__name__": "child"})
-        finally:
-            os._exit(1)
-    os.close(write)
-    with os.fdopen(read) as said:
-        assert said.readline() == "ready\\n"
-        heard = []  # it has refused and it has sent: from here on it dies at a random moment of its work
-        while not {line[2:6] for line in heard} >= {"refu", "sent"}:
-            heard.append(said.readline())
-            assert heard[-1].endswith("\\n"), heard
-        time.sleep(chance.uniform(0.0, 0.02))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        for line in (*heard, *said):
-            if line.endswith("\\n"):
-                sys.stdout.write(line)
-    sys.stdout.flush()
-"""
-)
+    shown.trials(
+        shown.figure, [] if bought == sent == allowed else [f"{bought} bought, {sent} sent, {allowed} allowed"]
+    )
 
 
 def test_plain_sql_is_obeyed_and_cannot_loosen(url: str, tmp_path: Path) -> None:

@@ -23,11 +23,9 @@ from riskguard.services.settings import DatabaseSettings
 from riskguard.services.sweeps.cadence import Cadence
 from riskguard.services.sweeps.claims import Lease
 from riskguard.services.sweeps.sweeper import Sweeper
-from riskguard.store.session import Store
-from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, Clock, Desk, eventually, rulebook
 
-POINTS = times(20, 1_000)
 DIED = 9
 ROUNDS = 6
 PATIENCE_S = 60.0
@@ -73,7 +71,8 @@ def armed(desk: Desk, side: Side) -> Sweeper:
     sweeper = Sweeper(
         guard, ACCOUNT, broker, alerts=desk.alerts, marks=broker, cadence=Cadence.of(DatabaseSettings()), lease=Lease()
     )
-    Store._commit = side.around(Store._commit)  # type: ignore[method-assign]
+    kind: Any = type(guard.store)
+    kind._commit = side.around(kind._commit)
     killswitch.halt.raise_flag = side.around(killswitch.halt.raise_flag)  # type: ignore[attr-defined]
     for name in ("place", "cancel"):
         setattr(broker, name, side.around(getattr(broker, name)))
@@ -129,8 +128,9 @@ def expected(fresh: Callable[..., Desk]) -> tuple[dict[str, Any], int]:
         try:
             work(desk, armed(desk, read))
             os.write(counted[1], str(read.count).encode())
-        finally:
             os._exit(0)
+        finally:
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     effects = int(os.read(counted[0], 20))
     desk.clock.advance(60)
@@ -147,30 +147,36 @@ def follow(desk: Desk) -> None:
     work(desk, sweeper)
 
 
-def test_a_crash_at_any_side_effect_leaves_nothing_double_and_nothing_missing(fresh: Callable[..., Desk]) -> None:
+@pytest.mark.claim("I7", "the sweeper dies before or after its n-th side effect", of="crashes", ci=20, soak=1_000)
+def test_a_crash_at_any_side_effect_leaves_nothing_double_and_nothing_missing(
+    fresh: Callable[..., Desk], claim: Claims
+) -> None:
     """Before and after each of them, spread over the whole minute: the end is the same as without a crash."""
+    shown = claim("I7")
+    points = shown.figure
     wanted, effects = expected(fresh)
     assert wanted["halted"] == "HALTED" and wanted["resting"] == [] and wanted["run"] == [("DONE",)]
     assert effects >= 30, "the minute has too few side effects to prove anything"
     died = 0
-    for point in range(POINTS):
+    for point in range(points):
         desk = fresh()
         begin(desk)
-        at, before = 1 + point * effects // POINTS, bool(point % 2)
+        at, before = 1 + point * effects // points, bool(point % 2)
         child = os.fork()
         if not child:
             try:
                 work(desk, armed(desk, Side(at, before=before)))
-            finally:
                 os._exit(0)
+            finally:
+                os._exit(1)
         died += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
         desk.clock.advance(60)
         follow(desk)
         found = truth(desk)
         desk.close()
-        assert found == wanted, f"died {'before' if before else 'after'} side effect {at} of {effects}"
+        shown.trial(found == wanted, f"died {'before' if before else 'after'} side effect {at} of {effects}: {found}")
 
-    assert died >= POINTS * 9 // 10, "the children must really die"
+    assert died >= points * 9 // 10, "the children must really die"
 
 
 def test_the_control_an_effect_without_its_key_is_done_twice(
@@ -194,16 +200,17 @@ def test_the_control_an_effect_without_its_key_is_done_twice(
 # -- between the mark SENT and the answer ---------------------------------------------------------------------------------
 
 
+@pytest.mark.claim("I3", "processes killed between the request and its answer", of="SIGKILLs", ci=10, soak=100)
 def test_after_a_crash_no_order_passes_until_a_sweep_has_settled_the_one_in_doubt(
-    fresh: Callable[..., Desk],
+    fresh: Callable[..., Desk], claim: Claims
 ) -> None:
     """
-    SIGKILL after the request left and before its answer was written, ten times, at the broker or lost on the way there.
+    SIGKILL after the request left and before its answer was written, at the broker or lost on the way there.
 
     What is asked afterwards is refused until a sweep has found the order by the name it was given.
     """
     text = rulebook(unconfirmed_in_flight='check = "unconfirmed_in_flight"\nanswer_s_max = 5')
-    for _ in range(times(10, 100)):
+    for _ in range(claim("I3").figure):
         desk = fresh(text=text)
         desk.sweep()
         desk.quote("100")
@@ -232,6 +239,7 @@ def test_after_a_crash_no_order_passes_until_a_sweep_has_settled_the_one_in_doub
         assert desk.permit("o-1") == "ACKED"
         assert guard.check(desk.order(price="92")).approved
         assert desk.rows("SELECT count(*) FROM unsolicited_orders") == [(0,)]
+        claim("I3").trial()
         desk.close()
 
 

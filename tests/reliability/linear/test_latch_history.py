@@ -17,6 +17,7 @@ import pytest
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
 from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.reliability.linear.checker import Operation, check
 from tests.reliability.linear.latch import direct, step_latch
 from tests.reliability.linear.players import Player
@@ -25,7 +26,6 @@ from tests.services.desk import build, rulebook
 CHECKERS = 3
 CHECKS = times(25, 60)
 KILLS = 3
-WINDOWS = times(3, 400)
 
 
 @dataclass
@@ -124,16 +124,20 @@ def without_litter(history: list[Operation]) -> list[Operation]:
     ]  # fmt: skip
 
 
+@pytest.mark.claim("I1", "histories of checks, kills and releases, linearized", of="histories", ci=3, soak=200)
 @pytest.mark.parametrize("by_sql", [False, True], ids=["kill", "plain SQL"])
-def test_checks_kills_and_releases_are_one_history(tmp_path: Path, by_sql: bool) -> None:
+def test_checks_kills_and_releases_are_one_history(tmp_path: Path, by_sql: bool, claim: Claims) -> None:
     """Three processes check while one kills and releases: every window has an order, and none breaks the promise."""
-    url, names = opened_accounts(tmp_path, WINDOWS)
+    shown = claim("I1")
+    windows = shown.figure
+    url, names = opened_accounts(tmp_path, windows)
 
     played = play(url, names, by_sql=by_sql)
 
-    assert (played.broken, played.unexplained) == ([], [])
+    shown.trials(windows, [*played.broken, *played.unexplained])
+    shown.counted(operations=played.operations)
     # Both answers are met in every window: each checker began before the first kill and asked again after the last.
-    assert played.approved >= WINDOWS and played.halted >= WINDOWS * CHECKERS and played.released > 0, played
+    assert played.approved >= windows and played.halted >= windows * CHECKERS and played.released > 0, played
 
 
 def before_and_after(directory: Path, without: str = "") -> list[Operation]:
