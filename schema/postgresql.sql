@@ -403,6 +403,7 @@ CREATE TABLE decisions (
     body TEXT NOT NULL,
     previous_hash TEXT NOT NULL,
     hash TEXT NOT NULL,
+    mac TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_decisions PRIMARY KEY (account, sequence),
     CONSTRAINT ck_decisions_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_decisions_sequence CHECK (sequence >= 1),
@@ -788,9 +789,11 @@ CREATE TABLE live_watches (
     period TEXT DEFAULT '' NOT NULL,
     state TEXT DEFAULT '{}' NOT NULL,
     updated_at_us BIGINT NOT NULL,
+    written BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_live_watches PRIMARY KEY (account, limit_id, period),
     CONSTRAINT ck_live_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_live_watches_updated_at_us CHECK (updated_at_us >= 100000000000000)
+    CONSTRAINT ck_live_watches_updated_at_us CHECK (updated_at_us >= 100000000000000),
+    CONSTRAINT ck_live_watches_written CHECK (written >= 0)
 );
 
 CREATE TABLE margin_requirements (
@@ -1509,7 +1512,7 @@ CREATE TABLE upkeep_runs (
     outcome TEXT,
     detail TEXT DEFAULT '{}' NOT NULL,
     CONSTRAINT pk_upkeep_runs PRIMARY KEY (id),
-    CONSTRAINT ck_upkeep_runs_kind CHECK (kind IN ('backup', 'archive', 'vacuum')),
+    CONSTRAINT ck_upkeep_runs_kind CHECK (kind IN ('backup', 'archive', 'vacuum', 'anchor')),
     CONSTRAINT ck_upkeep_runs_slot CHECK (trim(slot) != ''),
     CONSTRAINT ck_upkeep_runs_attempts CHECK (attempts >= 1),
     CONSTRAINT ck_upkeep_runs_started_at_us CHECK (started_at_us >= 100000000000000),
@@ -2107,6 +2110,32 @@ $body$;
 CREATE TRIGGER trades_stay BEFORE DELETE ON trades
 FOR EACH ROW EXECUTE FUNCTION riskguard_trades_stay();
 
+CREATE FUNCTION riskguard_memory_kept() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF (OLD.period = '' OR OLD.updated_at_us > floor(extract(epoch FROM clock_timestamp()) * 1000000) - 32 * 86400000000::bigint) AND NOT EXISTS (SELECT FROM public.control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account, 'GLOBAL')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a limit does not forget: a row of live_watches goes 32 days after its period was last looked at';
+    END IF;
+    RETURN OLD;
+END
+$body$;
+
+CREATE FUNCTION riskguard_memory_counts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF (NEW.account IS DISTINCT FROM OLD.account OR NEW.limit_id IS DISTINCT FROM OLD.limit_id OR NEW.period IS DISTINCT FROM OLD.period OR NEW.written <= OLD.written) AND NOT EXISTS (SELECT FROM public.control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account, 'GLOBAL')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE = 'a limit remembers what riskguard writes: an UPDATE of live_watches must count `written` on';
+    END IF;
+    RETURN NEW;
+END
+$body$;
+
+CREATE TRIGGER live_watches_memory_kept BEFORE DELETE ON live_watches
+FOR EACH ROW EXECUTE FUNCTION riskguard_memory_kept();
+
+CREATE TRIGGER live_watches_memory_counts BEFORE UPDATE ON live_watches
+FOR EACH ROW EXECUTE FUNCTION riskguard_memory_counts();
+
 CREATE FUNCTION riskguard_control_holds() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
@@ -2197,6 +2226,8 @@ $body$;
 CREATE FUNCTION riskguard_control_kept() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
+    -- Whoever listens looks now and not at the next look; nothing rests on it.
+    PERFORM pg_notify('riskguard', NEW.account_type);
     IF EXISTS (SELECT FROM public.control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account_type, 'GLOBAL')) THEN
         RETURN NULL;
     END IF;
@@ -2265,6 +2296,10 @@ REVOKE ALL ON FUNCTION riskguard_day_charges_once() FROM PUBLIC;
 REVOKE ALL ON FUNCTION riskguard_day_charges_holds() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_trades_stay() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_memory_kept() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_memory_counts() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_control_holds() FROM PUBLIC;
 

@@ -417,6 +417,7 @@ CREATE TABLE decisions (
     body TEXT NOT NULL,
     previous_hash TEXT NOT NULL,
     hash TEXT NOT NULL,
+    mac TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_decisions PRIMARY KEY (account, sequence),
     CONSTRAINT ck_decisions_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_decisions_sequence CHECK (typeof(sequence) IN ('integer', 'null') AND sequence >= 1),
@@ -810,9 +811,11 @@ CREATE TABLE live_watches (
     period TEXT DEFAULT '' NOT NULL,
     state TEXT DEFAULT '{}' NOT NULL,
     updated_at_us INTEGER NOT NULL,
+    written INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_live_watches PRIMARY KEY (account, limit_id, period),
     CONSTRAINT ck_live_watches_account CHECK (trim(account) != '' AND length(account) <= 64),
-    CONSTRAINT ck_live_watches_updated_at_us CHECK (typeof(updated_at_us) IN ('integer', 'null') AND updated_at_us >= 100000000000000)
+    CONSTRAINT ck_live_watches_updated_at_us CHECK (typeof(updated_at_us) IN ('integer', 'null') AND updated_at_us >= 100000000000000),
+    CONSTRAINT ck_live_watches_written CHECK (typeof(written) IN ('integer', 'null') AND written >= 0)
 )
  STRICT;
 
@@ -1540,7 +1543,7 @@ CREATE TABLE upkeep_runs (
     finished_at_us INTEGER,
     outcome TEXT,
     detail TEXT DEFAULT '{}' NOT NULL,
-    CONSTRAINT ck_upkeep_runs_kind CHECK (kind IN ('backup', 'archive', 'vacuum')),
+    CONSTRAINT ck_upkeep_runs_kind CHECK (kind IN ('backup', 'archive', 'vacuum', 'anchor')),
     CONSTRAINT ck_upkeep_runs_slot CHECK (trim(slot) != ''),
     CONSTRAINT ck_upkeep_runs_attempts CHECK (typeof(attempts) IN ('integer', 'null') AND attempts >= 1),
     CONSTRAINT ck_upkeep_runs_started_at_us CHECK (typeof(started_at_us) IN ('integer', 'null') AND started_at_us >= 100000000000000),
@@ -1768,6 +1771,12 @@ CREATE TRIGGER day_charges_once BEFORE INSERT ON day_charges WHEN EXISTS (SELECT
 CREATE TRIGGER day_charges_holds BEFORE UPDATE ON day_charges WHEN NEW.account IS NOT OLD.account OR NEW.session_date IS NOT OLD.session_date OR NEW.exchange_segment IS NOT OLD.exchange_segment OR NEW.fills < OLD.fills OR (NEW.fills = OLD.fills AND NEW.turnover_e4 = OLD.turnover_e4 AND NEW.total_e4 < OLD.total_e4) BEGIN SELECT RAISE(ABORT, 'a day is never re-based: its baseline only goes down, its sums only grow'); END;
 
 CREATE TRIGGER trades_stay BEFORE DELETE ON trades WHEN OLD.booked_at_us IS NOT NULL AND OLD.id NOT LIKE '%:told' AND OLD.session_date >= (SELECT max(b.session_date) FROM day_baselines b WHERE b.account = OLD.account_type) BEGIN SELECT RAISE(ABORT, 'a fill of the running session is in the book: its row stays'); END;
+
+CREATE TRIGGER live_watches_memory_kept BEFORE DELETE ON live_watches WHEN (OLD.period = '' OR OLD.updated_at_us > CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER) - 32 * 86400000000) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'a limit does not forget: a row of live_watches goes 32 days after its period was last looked at'); END;
+
+CREATE TRIGGER live_watches_memory_counts BEFORE UPDATE ON live_watches WHEN (NEW.account IS NOT OLD.account OR NEW.limit_id IS NOT OLD.limit_id OR NEW.period IS NOT OLD.period OR NEW.written <= OLD.written) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'a limit remembers what riskguard writes: an UPDATE of live_watches must count `written` on'); END;
+
+CREATE TRIGGER live_watches_memory_replaced BEFORE INSERT ON live_watches WHEN EXISTS (SELECT 1 FROM live_watches was WHERE was.account = NEW.account AND was.limit_id = NEW.limit_id AND was.period = NEW.period AND coalesce(NEW.written, 0) <= was.written) AND NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN (NEW.account, 'GLOBAL')) BEGIN SELECT RAISE(ABORT, 'a limit remembers what riskguard writes: an UPDATE of live_watches must count `written` on'); END;
 
 CREATE VIEW v_active_orders (id, account_type, correlation_id, status, order_status, side, product, order_type, validity, security_id, exchange_segment, trading_symbol, quantity, disclosed_qty, price, trigger_price, traded_qty, remaining_qty, avg_price, co_stop_loss_value, co_trigger_price, bo_profit_value, bo_stop_loss_value, bo_order_type, parent_order_id, leg_type, is_sliced_order, slice_order_id, slice_index, total_slice_quantity, after_market_order, amo_time, exchange_order_id, exchange_time, algo_id, drv_expiry_date, drv_option_type, drv_strike_price, oms_error_code, oms_error_description, created_at, updated_at, completed_at, raw_request, raw_response, follower_order_id, sizing_strategy) AS
 SELECT o.id, o.account_type, o.correlation_id, o.status, o.order_status, o.side, o.product, o.order_type, o.validity, o.security_id, o.exchange_segment, o.trading_symbol, o.quantity, o.disclosed_qty, o.price, o.trigger_price, o.traded_qty, o.remaining_qty, o.avg_price, o.co_stop_loss_value, o.co_trigger_price, o.bo_profit_value, o.bo_stop_loss_value, o.bo_order_type, o.parent_order_id, o.leg_type, o.is_sliced_order, o.slice_order_id, o.slice_index, o.total_slice_quantity, o.after_market_order, o.amo_time, o.exchange_order_id, o.exchange_time, o.algo_id, o.drv_expiry_date, o.drv_option_type, o.drv_strike_price, o.oms_error_code, o.oms_error_description, o.created_at, o.updated_at, o.completed_at, o.raw_request, o.raw_response, c.follower_order_id, c.sizing_strategy 

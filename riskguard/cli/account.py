@@ -49,6 +49,9 @@ def init(
         document({"database": made.url, "account": made.account, "created": made.created, "limits": made.limits})
         return
     say(f"{'created' if made.created else 'opened'} {made.url} (profile {made.profile})")
+    if not made.limits:
+        say(f"account `{made.account}` stands as it is; this host joined")
+        return
     say(f"account `{made.account}` with {made.limits} limits from `{rulebook}`; see them with `riskguard limits show`")
 
 

@@ -10,6 +10,7 @@ import typer
 from riskguard.cli import (
     account,
     alerts,
+    audit,
     bhavcopy,
     calendar,
     charges,
@@ -59,7 +60,7 @@ app.add_typer(instruments.app, name="instruments")
 app.add_typer(calendar.app, name="calendar")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
-app.add_typer(database.audit_app, name="audit")
+app.add_typer(audit.app, name="audit")
 app.add_typer(account.baseline_app, name="baseline")
 app.add_typer(bhavcopy.app, name="bhavcopy")
 app.add_typer(charges.app, name="charges")

@@ -31,7 +31,7 @@ def show(db: Db = None, as_json: Json = False) -> None:
 
     Exit status: 0 shown; 1 error; 2 a stored rule is malformed.
     """
-    from riskguard.services.orders.copying import read_rules
+    from riskguard.store.copy_rules import read_rules
     from riskguard.store.session import Store
 
     store = Store(database_url(db))
@@ -73,7 +73,7 @@ def set_rule(
     from riskguard.clock import SystemClock
     from riskguard.core.copying import CopyRule
     from riskguard.core.params import explain
-    from riskguard.services.orders.copying import save_rule
+    from riskguard.store.copy_rules import save_rule
     from riskguard.store.session import Store
 
     try:

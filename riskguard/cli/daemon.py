@@ -42,7 +42,7 @@ def sweep(
     """
     Look at live profit and loss once, judge it, and act on it.
 
-    Exit status: 0 done; 1 error; 2 malformed input.
+    Exit status: 0 done; 1 error, or a broker answered nothing it was asked; 2 malformed input.
     """
     from riskguard.services.wiring import open_guard, settings_of, sweeper_of
 
@@ -66,18 +66,22 @@ def sweep(
                     "day_pnl_e4": None if report.pnl is None else report.pnl.total_e4,
                     "fresh_marks": report.pnl is not None and report.pnl.fresh,
                     "killed": report.killed,
+                    "failures": list(report.failures),
                     "findings": [[each.code, each.severity, each.message] for each in report.findings],
                 }
                 for report in reports
             ]
         )
-        return
-    for report in reports:
+    for report in () if as_json else reports:
         total_e4 = None if report.pnl is None else report.pnl.total_e4
         said = "unknown" if total_e4 is None else rupees(total_e4)
         say(f"{report.account}: day P&L {said}{'; KILLED' if report.killed else ''}")
         for finding in report.findings:
             say(f"  {finding.severity}: {finding.message}")
+    blind = [report for report in reports if report.blind]
+    if blind:
+        why = "; ".join(dict.fromkeys(each for report in blind for each in report.failures))
+        fail(f"the broker answered nothing about {', '.join(report.account for report in blind)}: {why}", ERROR)
 
 
 class _JsonLines(logging.Formatter):

@@ -100,6 +100,7 @@ class _Lines:
 
 def _as_dict(store: Store, run: KillRun, failed: str) -> dict[str, Any]:
     steps: list[Any] = []
+    # What was done is shown where it can be read; the kill goes by what is on disk.
     with suppress(RiskGuardError), store.session(durable=False, wait_s=2.0) as session:
         steps = kills.steps_of(session, run.id)
         store.roll_back(session)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BIG = 20_000
 """Rows, or pages, from which a file takes long enough to be worth a bar."""
 
-_SAYS = {"backup": "backup, pages", "rows": "rows", "verify": "tables read back"}
+_SAYS = {"backup": "backup, pages", "rows": "rows", "verify": "tables read back", "entries": "entries"}
 
 
 @contextmanager

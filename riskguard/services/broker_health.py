@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import sqlalchemy as sa
-
 from riskguard.clock import SystemClock
 from riskguard.core.money import rupees
 from riskguard.core.seen import SeenProfile
@@ -22,9 +20,8 @@ from riskguard.services.kill.backstop import standing
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.wiring import settings_of
 from riskguard.store import loader
+from riskguard.store.broker_health import TRADED
 from riskguard.store.session import Store
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.runs import day_books
 
 if TYPE_CHECKING:
     from riskguard.brokers.dhan import DhanBroker
@@ -37,13 +34,6 @@ ENDS_SOON_US: Final = 2 * 3_600_000_000
 TRADED_US: Final = 30 * 86_400_000_000
 ALL_UNKNOWN: Final = "token, clock, address, segments, switch and exit at a loss are unknown"
 
-_b = day_books.c
-TRADED = prepare(
-    sa.select(_b.exchange_segment)
-    .where(_b.account == param("account"), _b.session_date >= param("since"))
-    .distinct()
-    .order_by(_b.exchange_segment)
-)
 Found = TypeVar("Found")
 
 
@@ -185,7 +175,8 @@ def _backstop(
     except BrokerError as e:
         return [_unasked(account, "does not say how its exit at a loss stands: unknown", e)]
     armed = seen.is_armed and seen.loss_e4 is not None
-    at = f"armed at a loss of {rupees(seen.loss_e4 or 0)} for {', '.join(seen.products)}"
+    at_loss = "a loss it does not name" if seen.loss_e4 is None else f"a loss of {rupees(seen.loss_e4)}"
+    at = f"armed at {at_loss} for {', '.join(seen.products)}"
     if not settings.backstop_pct:
         if armed:
             return [Finding(Severity.INFO, subject, f"{at}, and not by riskguard", "look at it in the broker's app")]
@@ -194,6 +185,6 @@ def _backstop(
     way_out = "`riskguard run` arms it, once the day's loss is known"
     if not armed:
         return [Finding(Severity.WARNING, subject, "configured and not armed", way_out)]
-    if ours is None or ours.loss_e4 is None or abs(ours.loss_e4 - (seen.loss_e4 or 0)) > 100:
+    if ours is None or ours.loss_e4 is None or seen.loss_e4 is None or abs(ours.loss_e4 - seen.loss_e4) > 100:
         return [Finding(Severity.WARNING, subject, f"{at}, which is not what was armed here today", way_out)]
     return [Finding(Severity.OK, subject, at)]

@@ -23,12 +23,14 @@ from riskguard.services.budget import budget_of
 from riskguard.services.feeds.running import Feeds
 from riskguard.services.kill import latch
 from riskguard.services.orders.guard import RiskGuard
-from riskguard.services.settings import DatabaseSettings
+from riskguard.services.settings import DatabaseSettings, process_settings
 from riskguard.services.sweeps.cadence import BOOK, FUNDS, LOSS, Cadence
 from riskguard.services.sweeps.claims import Lease
 from riskguard.services.sweeps.schedule import Job, Schedule
-from riskguard.services.sweeps.sweeper import LogAlerts, Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.services.sweeps.voice import LogAlerts
 from riskguard.services.upkeep.daily import Upkeep
+from riskguard.services.waking import waking
 from riskguard.services.wiring import settings_of, sweeper_of
 from riskguard.store import books, controls, loader, runs, sweeps
 from riskguard.store.calendar import calendar
@@ -79,6 +81,7 @@ class Daemon:
         self.sweepers: dict[str, Sweeper] = {}
         self._not_taken_up: set[str] = set()
         self.feeds = Feeds(guard, self._reread)
+        self._waking = waking(guard.store.url, guard.store.dialect, process_settings().listen, self._woken)
         self.schedule.add(Job("feeds", "alerts", FEEDS_LOOKED_AT_S, self.feeds.tick, outlasts=True))
         self.schedule.add(Job("accounts", "alerts", LOOKS_FOR_ACCOUNTS_S, self.take_up_accounts, outlasts=True))
         self.schedule.add(Job("end-of-day", "upkeep", END_OF_DAY_S, self.end_the_day, outlasts=True))
@@ -88,6 +91,8 @@ class Daemon:
         self.take_up_accounts(must=True)
         self.feeds.start()
         self.schedule.start()
+        if self._waking is not None:
+            self._waking.start()
         log.info("watching %s every %s s", ", ".join(self.sweepers), self.settings.sweep_interval_s)
 
     def tick(self) -> bool:
@@ -100,6 +105,8 @@ class Daemon:
 
     def stop(self, wait_s: float) -> bool:
         """Stop firing, wait for what runs, give the lease back; False when something hangs and is left behind."""
+        if self._waking is not None:
+            self._waking.stop()
         ended = self.schedule.stop(wait_s)
         ended = self.feeds.stop() and ended
         if ended:
@@ -118,7 +125,7 @@ class Daemon:
             paces = settings.sweep_interval_s != self.settings.sweep_interval_s
             self.settings, self.lease.life_us = settings, _lease_life_us(settings)
             for sweeper in self.sweepers.values():
-                sweeper.cadence = Cadence.of(settings)
+                sweeper.slots.cadence = Cadence.of(settings)
                 if paces:
                     self.schedule.watch(sweeper, float(settings.sweep_interval_s))
         wrong: RiskGuardError | None = None
@@ -147,6 +154,12 @@ class Daemon:
         if account not in self._not_taken_up:
             self._not_taken_up.add(account)
             self.alerts.tell(account, "critical", f"{account} is NOT watched: {redacted(str(error))}")
+
+    def _woken(self, _whose: str) -> None:
+        """The server says that a kill or a limit changed: look now."""
+        for account in self.sweepers:
+            self.schedule.fire(f"kill-{account}")
+            self.schedule.fire(f"loss-{account}")
 
     def _reread(self, account: str, reason: str) -> None:
         """A feed says that the broker's lists changed, or that it may have missed something."""

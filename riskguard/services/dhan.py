@@ -7,26 +7,20 @@ puts it. The token is asked for before each request, so that one set elsewhere i
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
-
-import sqlalchemy as sa
 
 from riskguard.brokers.dhan import Credentials, DhanBroker, Timeouts
 from riskguard.errors import SettingsError
 from riskguard.services.counting import RequestMeter, ledger_of
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings
-from riskguard.services.tokens import TokenSource
+from riskguard.services.tokens import TokenSource, claims_of
 from riskguard.store.database import Database
+from riskguard.store.logins import CLIENT_OF, SAVE_CLIENT
 from riskguard.store.session import Session, Store
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.authentication import config
 
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9]{3,20}")
 KEY: Final = "dhan.client_id."
@@ -34,9 +28,6 @@ WAIT_S: Final = 2.0
 ONE_QUESTION: Final = Timeouts(read_s=5.0, call_s=6.0, read_attempts=1)
 TOKEN_MS_MAX: Final = 500
 """How long a request waits for the token's row; after it the last one known is used."""
-
-CLIENT_OF = prepare(sa.select(config.c.value).where(config.c.key == param("key")))
-SAVE_CLIENT = insert_into(config, "key", "value", "data_type", "category", "description", "updated_at", replace=True)
 
 
 def checked_client_id(text: str) -> str:
@@ -69,14 +60,7 @@ def client_id_kept(store: Store, account: str) -> str:
 
 def client_id_in(token: str) -> str:
     """Return the client id a token of Dhan names, unverified; "" where it is no such token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return ""
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        return ""
-    found = claims.get("dhanClientId") if isinstance(claims, dict) else None
+    found = claims_of(token).get("dhanClientId")
     text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
     return text if CLIENT_ID.fullmatch(text) else ""
 

@@ -16,10 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import Calendar
-from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
 from riskguard.services.alerts.records import alert_findings
@@ -28,15 +25,12 @@ from riskguard.services.calendar import looking
 from riskguard.services.charges_health import charges
 from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import limit_health
-from riskguard.store import halt, loader, market
+from riskguard.services.server_health import postgresql_server
+from riskguard.store import halt, loader, market, mounts
 from riskguard.store.calendar import calendar as trading_calendar
+from riskguard.store.doctor import HAS_DERIVATIVES, HELD, LAST_SWEEP, NEWEST, ROW, TRADED
 from riskguard.store.session import ACCOUNTS, Store
 from riskguard.store.sqlite import has_wal_reset_bug
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.instruments import instruments
-from riskguard.store.tables.portfolio import positions
-from riskguard.store.tables.runs import day_books, sweeps
-from riskguard.store.tables.snapshots import snapshots
 
 WAIT_S: Final = 2.0
 WARN_DAYS: Final = 60
@@ -90,13 +84,6 @@ def _horizon(subject: str, what: str, until: date, today: date, way_out: str) ->
         yield Finding(Severity.WARNING, subject, f"{what} known until {until}, {left} days from now", way_out)
 
 
-HAS_DERIVATIVES = prepare(
-    sa.select(sa.literal_column("1"))
-    .where(instruments.c.exchange_segment.not_in([*sorted(CASH_SEGMENTS), "IDX_I"]))
-    .limit(1)
-)
-
-
 def market_tables(store: Store, now_us: int) -> Iterator[Finding]:
     """The dated tables, shipped and the user's own: how long they are good for, and whether they can be read."""
     folder = _user_folder()
@@ -122,9 +109,6 @@ def _user_folder() -> Path | None:
         return None
 
 
-TRADED = prepare(sa.select(day_books.c.exchange_segment).where(day_books.c.session_date >= param("since")).distinct())
-
-
 def calendar(store: Store, now_us: int) -> Iterator[Finding]:
     """The trading calendar of what is traded here: your own file, and past its end every day is unknown."""
     since = Calendar.session_date(now_us - TRADED_DAYS * DAY_US).isoformat()
@@ -136,32 +120,6 @@ def calendar(store: Store, now_us: int) -> Iterator[Finding]:
 
 
 # -- instruments ------------------------------------------------------------------------------------------
-
-_i = instruments.c
-NEWEST = prepare(sa.select(_i.exchange_segment, sa.func.max(_i.updated_at)).group_by(_i.exchange_segment))
-_b, _p, _s = day_books.c, positions.c, snapshots.c
-_newest_list = (
-    sa.select(_s.id)
-    .where(_s.account == param("account"), _s.kind == sa.literal_column("'positions'"))
-    .order_by(_s.fetched_at_us.desc(), _s.id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-HELD = prepare(
-    sa.union(
-        sa.select(_b.exchange_segment, _b.security_id).where(
-            _b.account == param("account"),
-            _b.session_date == param("today"),
-            _b.start_quantity + _b.filled_quantity != 0,
-        ),
-        sa.select(_p.exchange_segment, _p.security_id).where(_p.snapshot_id == _newest_list, _p.net_qty != 0),
-    )
-)
-ROW = prepare(
-    sa.select(_i.trading_symbol, _i.expiry_date, _i.updated_at, _i.lot_size).where(
-        _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
-    )
-)
 
 
 def master_age(store: Store, now_us: int) -> Iterator[Finding]:
@@ -223,13 +181,29 @@ def _listed(names: list[str]) -> str:
 
 def sqlite_version(store: Store, now_us: int) -> Iterator[Finding]:
     """Whether this SQLite can corrupt a file two programs checkpoint at once."""
-    if has_wal_reset_bug():
+    if store.dialect == "sqlite" and has_wal_reset_bug():
         yield Finding(
             Severity.WARNING,
             "sqlite",
             f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug; riskguard checkpoints around it, other programs may not",
             "use a Python with SQLite 3.51.3 or newer, and let no other program checkpoint the file",
         )
+
+
+def file_systems(store: Store, now_us: int) -> Iterator[Finding]:
+    """Whether the database and the halt directories lie where locks and listings can be relied on."""
+    if store.dialect == "sqlite" and mounts.kind_of(store.path) in mounts.SHARED:
+        yield Finding(
+            Severity.WARNING, "file system", f"`{store.path}` lies on `{mounts.kind_of(store.path)}`",
+            "sound only while this machine alone uses it: a local disk, or postgresql://…",
+        )  # fmt: skip
+    for directory in store.directories:
+        kind = mounts.kind_of(directory)
+        if kind in mounts.NETWORK:
+            yield Finding(
+                Severity.ERROR, "file system", f"`{directory}` lies on `{kind}`: a flag may be seen seconds late",
+                "set RISKGUARD_HOME to a local directory",
+            )  # fmt: skip
 
 
 def permissions(store: Store, now_us: int) -> Iterator[Finding]:
@@ -292,14 +266,6 @@ def halt_directories(store: Store, now_us: int) -> Iterator[Finding]:
 
 # -- who watches --------------------------------------------------------------------------------------------
 
-_w = sweeps.c
-LAST_SWEEP = prepare(
-    sa.select(_w.finished_at_us, _w.interval_us)
-    .where(_w.account == param("account"), _w.kind == sa.literal_column("'daily_loss'"), _w.finished_at_us.is_not(None))
-    .order_by(_w.finished_at_us.desc())
-    .limit(1)
-)
-
 
 def heartbeat(store: Store, now_us: int) -> Iterator[Finding]:
     """Whether anybody watches losses: three intervals without a sweep refuse what adds risk."""
@@ -334,6 +300,8 @@ FINDINGS: Final[tuple[Look, ...]] = (
     master_age,
     held_instruments,
     sqlite_version,
+    file_systems,
+    postgresql_server,
     permissions,
     halt_directories,
     heartbeat,

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import Calendar
 from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.core.quote import Quote
@@ -32,10 +30,9 @@ from riskguard.services.wiring import settings_of
 from riskguard.store import books, loader, permits
 from riskguard.store.calendar import calendar
 from riskguard.store.database import Database
+from riskguard.store.instrument_kinds import KIND
 from riskguard.store.session import ACCOUNTS, Session
-from riskguard.store.statements import param, prepare
 from riskguard.store.supply import SPOT_KEYS
-from riskguard.store.tables.instruments import instruments
 
 log = logging.getLogger("riskguard")
 
@@ -49,13 +46,6 @@ CHUNK: Final = 100
 SOURCE: Final = "feed"
 QUOTES: Final = "quotes"
 """Class of the request for prices; it has a limit of its own."""
-
-_i = instruments.c
-KIND = prepare(
-    sa.select(_i.option_type, _i.underlying_symbol).where(
-        _i.exchange_segment == param("exchange_segment"), _i.security_id == param("security_id")
-    )
-)
 
 
 class Kind(NamedTuple):

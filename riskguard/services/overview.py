@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
-
-import sqlalchemy as sa
 
 from riskguard.core.calendar import Calendar
 from riskguard.core.decide import Decision, judge
@@ -22,38 +22,11 @@ from riskguard.services.kill import backstop, latch
 from riskguard.services.settings import read_settings
 from riskguard.store import controls, halt, journal, loader, permits, runs
 from riskguard.store.calendar import calendar
+from riskguard.store.overview import BY_CLIENT_ID, LAST_READING, VIOLATIONS
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
-from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import pnl_readings
 
 WAIT_S = 2.0
-_v = risk_violations.c
-VIOLATIONS = prepare(
-    sa.select(risk_violations)
-    .where(_v.violated_at >= param("since_s"), sa.or_(param("account").is_(None), _v.account_type == param("account")))
-    .order_by(_v.id.desc())
-    .limit(param("most"))
-)
-_d = decisions.c
-BY_CLIENT_ID = prepare(
-    sa.select(_d.account, _d.sequence, _d.approved, _d.body)
-    .where(
-        _d.client_order_id == param("client_order_id"),
-        sa.or_(param("account").is_(None), _d.account == param("account")),
-    )
-    .order_by(_d.account)
-)
-
-
-_r = pnl_readings.c
-LAST_READING = prepare(
-    sa.select(_r.session_date, _r.at_us, _r.day_pnl_e4)
-    .where(_r.account == param("account"))
-    .order_by(_r.session_date.desc(), _r.at_us.desc())
-    .limit(fixed(1))
-)
 
 
 def status(store: Store, clock: Clock) -> dict[str, Any]:
@@ -67,7 +40,7 @@ def status(store: Store, clock: Clock) -> dict[str, Any]:
         behind = store.is_behind(session.heads[GLOBAL].generation)
         store.roll_back(session)
     return {
-        "database": str(store.path),
+        "database": store.place,
         "profile": settings.profile,
         "markets": _markets(now_us),
         "generation_ahead": behind,
@@ -256,31 +229,35 @@ def kept_limits(session: Session, digest: str, row_ids: dict[str, int | None]) -
     if kept is None:
         return None
     try:
-        return LimitSet(tuple(_limit(each, row_ids) for each in json.loads(kept[0])))
+        limits = [_limit(json.dumps(each)) for each in json.loads(kept[0])]
     except RulebookError:
         return None
+    return LimitSet(tuple(replace(each, row_id=row_ids.get(each.id)) for each in limits))
 
 
-def _limit(kept: list[Any], row_ids: dict[str, int | None]) -> Limit:
-    limit_id, check, parameters, scope, on_breach, mode, plan, *until = kept
+@lru_cache(maxsize=1_024)
+def _limit(kept: str) -> Limit:
+    """Read a limit as it was kept: a limit never changes, and a journal has the same few in row after row."""
+    limit_id, check, parameters, scope, on_breach, mode, plan, *until = json.loads(kept)
     known = {key: value for key, value in parameters.items() if value is not None}
     return limit_from(
         id=limit_id, check=check, parameters=known, scope=scope, on_breach=on_breach, mode=mode, plan=plan,
-        row_id=row_ids.get(limit_id), acknowledged_until=until[0] if until else "",
+        row_id=None, acknowledged_until=until[0] if until else "",
     )  # fmt: skip
 
 
 def verify(store: Store, *, with_replay: bool = True) -> list[dict[str, Any]]:
-    """Verify every account's journal, and replay its order decisions; one entry per account."""
-    found = []
-    with store.session(durable=False, wait_s=WAIT_S) as session:
-        for name in (GLOBAL, *(row[0] for row in session.rows(ACCOUNTS))):
-            rows, wrong = journal.verify(session, name)
-            disagreeing = []
-            if with_replay and wrong is None:
-                for entry in session.rows(journal.CHAIN, account=name, after=0):
-                    if entry[2] in ("ORDER", "MODIFY") and replay(session, json.loads(entry[6])) is False:
-                        disagreeing.append(entry[0])
-            found.append({"account": name, "rows": rows, "wrong": wrong, "replay_disagrees": disagreeing[:20]})
-        store.roll_back(session)
-    return found
+    """
+    Verify every account's journal with all that hangs on it, and replay its order decisions; one entry per account.
+
+    `services.audit.verify` says more.
+    """
+    from riskguard.services.audit.verify import verify as audited
+
+    return [
+        {
+            "account": each.account, "rows": each.rows, "replay_disagrees": each.replay_disagrees,
+            "wrong": None if (wrong := each.first_wrong) is None else wrong.detail,
+        }
+        for each in audited(store, replay=with_replay).accounts
+    ]  # fmt: skip

@@ -10,19 +10,15 @@ import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskguard.core.params import explain
 from riskguard.errors import SettingsError
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.authentication import config
+from riskguard.store.settings import ROWS, SAVE
 
 PREFIX = "riskguard."
-ROWS = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(param("pattern"))))
-SAVE = insert_into(config, "key", "value", "data_type", "category", "description", "updated_at", replace=True)
 
 Profile = Literal["paper", "library", "dhan"]
 OnOff = Literal["on", "off"]
@@ -181,7 +177,11 @@ class ProcessSettings(BaseSettings):
     db: str | None = None
     home: str | None = None
     by: str | None = None
-    deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    anchor_file: str = ""
+    anchor_command: str = ""
+    anchor_deadline_s: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    deadline_ms: Annotated[int, Field(ge=1, le=60_000)] | None = None
+    listen: str | None = None
 
 
 def process_settings() -> ProcessSettings:
@@ -189,9 +189,10 @@ def process_settings() -> ProcessSettings:
     try:
         return ProcessSettings()
     except ValidationError as e:
-        raise SettingsError(
-            f"environment: RISKGUARD_{explain(e, tuple(ProcessSettings.model_fields)).upper()}"
-        ) from None
+        said = explain(e, tuple(ProcessSettings.model_fields))
+        for name in ProcessSettings.model_fields:
+            said = said.replace(f"`{name}` = ", f"`RISKGUARD_{name.upper()}` = ")
+        raise SettingsError(f"environment: {said}") from None
 
 
 def read_settings(session: Session) -> DatabaseSettings:

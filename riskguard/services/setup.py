@@ -18,7 +18,7 @@ from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_decimal, to_e4
 from riskguard.core.order import checked_name
 from riskguard.core.rulebook import parse
-from riskguard.errors import OrderInvalidError, SettingsError
+from riskguard.errors import OrderInvalidError, SettingsError, UpgradeError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.locate import folder, rulebook_text
 from riskguard.ports import Clock
@@ -57,14 +57,13 @@ def initialise(
     client_id: str = "", base_url: str = "",
 ) -> Initialised:  # fmt: skip
     """
-    Create the database at *url* with its first account, or add another account to one that stands.
+    Create the database at *url* with its first account, or add another account to one that stands. On a host that has no
+    halt directory yet, an account that stands on a server is left as it is: the host joins those that trade it.
 
     Raises SettingsError (an account that exists, a malformed name, an unknown rulebook, a file that is not
     ours), RulebookError. Nothing is left behind when the database could not be completed.
     """
     path = sqlite_path(url)
-    if path is None:
-        raise SettingsError(f"`{url.partition('://')[0]}` cannot be initialised here: use a sqlite:/// URL")
     try:
         account, role = checked_name("account", account), checked_name("role", role)
         group = checked_name("group", group, empty=True)
@@ -77,14 +76,21 @@ def initialise(
     kept = settings or DatabaseSettings(profile=profile, release_hold_s=0 if profile == "paper" else 60)
     kept = _at_dhan(kept, profile, client_id, base_url)
     clock = clock or SystemClock()
+    is_new_here = path is None and not (state_directories(url)[0] / halt.HALT).is_dir()
     for directory in state_directories(url):
         halt.prepare(directory)
-    created = not path.exists()
-    if created:
+    created = path is not None and not path.exists()
+    if path is None:
+        _create_on_server(url, clock)
+    elif created:
         _create(path)
     try:
         store = Store(url)
         with contextlib.closing(store), store.session(durable=True, wait_s=WAIT_S) as session:
+            if path is None:
+                created = GLOBAL not in session.read_heads(GLOBAL)  # a schema, and nobody in it yet
+                if is_new_here and account in {row[0] for row in session.rows(ACCOUNTS)}:
+                    return Initialised(store.place, account, False, 0, read_settings(session).profile)  # a host joins
             if not created:
                 if base_url:
                     raise SettingsError("`--base-url` is set when the database is made; later: docs/how-to/dhan.md")
@@ -95,10 +101,10 @@ def initialise(
 
                 save_client_id(session, account, client_id, clock.now_us())
     except BaseException:
-        if created:
+        if created and path is not None:
             _discard(path)
         raise
-    return Initialised(url, account, created, written, kept.profile)
+    return Initialised(url if path is not None else store.place, account, created, written, kept.profile)
 
 
 def _at_dhan(settings: DatabaseSettings, profile: str, client_id: str, base_url: str) -> DatabaseSettings:
@@ -204,6 +210,16 @@ def _create(path: Path) -> None:
     except BaseException:
         _discard(path)
         raise
+
+
+def _create_on_server(url: str, clock: Clock) -> None:
+    """Make the schema where there is none; what holds anything else is refused and untouched."""
+    from riskguard.services.server import upgrade
+
+    try:
+        upgrade(url, clock=clock)
+    except UpgradeError as e:
+        raise SettingsError(str(e)) from None
 
 
 def migrate(path: Path) -> None:

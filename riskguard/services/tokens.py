@@ -16,7 +16,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
 from pydantic import SecretStr
 
 from riskguard.core.assess import Finding
@@ -24,9 +23,8 @@ from riskguard.core.calendar import Calendar
 from riskguard.errors import SecretError, StoreUnavailableError, TokenInvalidError, TokenMissingError
 from riskguard.redaction import remember
 from riskguard.store.calendar import calendar
+from riskguard.store.logins import ACTIVE
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.authentication import auth_tokens
 
 if TYPE_CHECKING:
     from riskguard.store.database import Database
@@ -40,9 +38,6 @@ SEGMENT: Final = "NSE_EQ"
 MINUTE_S: Final = 60
 WARN_S: Final = (120 * MINUTE_S, 30 * MINUTE_S, 0)
 """Seconds before the end at which a person is told, once each."""
-
-_t = auth_tokens.c
-ACTIVE = prepare(sa.select(_t.id, _t.expires_at).where(_t.account_type == param("account"), _t.is_active == fixed(1)))
 
 
 # -- setting ------------------------------------------------------------------------------------------------------
@@ -90,16 +85,21 @@ def checked(text: str) -> str:
     return token
 
 
-def expiry_of(token: str) -> int | None:
-    """Return the `exp` of a JSON web token in epoch seconds, unverified; None when it is none or does not say."""
+def claims_of(token: str) -> dict[str, Any]:
+    """Return what a JSON web token says of itself, unverified; nothing where it is none."""
     parts = token.split(".")
     if len(parts) != 3:
-        return None
+        return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError, RecursionError):
-        return None
-    found: Any = claims.get("exp") if isinstance(claims, dict) else None
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def expiry_of(token: str) -> int | None:
+    """Return the `exp` of a JSON web token in epoch seconds, unverified; None when it is none or does not say."""
+    found: Any = claims_of(token).get("exp")
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     return found if type(found) is int and 0 < found < 100_000_000_000 else None

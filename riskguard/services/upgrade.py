@@ -8,6 +8,7 @@ back, and only then let it take the old one's place. Until that rename nothing o
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -35,11 +36,14 @@ from riskguard.store.migration.source import Source, hold, spelled
 from riskguard.store.secrets.envelope import Keys
 from riskguard.store.secrets.keys import usable
 from riskguard.store.session import ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Store
+from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables import metadata
 from riskguard.store.tables.authentication import CONFIG_ROWS, config
 from riskguard.store.tables.orders import TERMINAL_STATUSES
 from riskguard.store.tables.quarantine import quarantine
+
+log = logging.getLogger("riskguard")
 
 SUFFIX = ".upgrading"
 BESIDE = ("", "-wal", "-shm", "-journal")
@@ -144,8 +148,10 @@ def upgrade(
                         done.backup.unlink(missing_ok=True)
                 raise
     if made.generation:
-        with contextlib.suppress(OSError):
+        try:
             halt.write_generation(path, made.generation)
+        except OSError as e:  # the upgraded database stands; only a backup restored later would go unnoticed
+            log.warning("the GENERATION file beside %s is not written: %s", path, e)
     done.seconds = time.monotonic() - began
     return done
 
@@ -334,7 +340,7 @@ class _Building:
     def _control(self, new: sqlite3.Connection, kept: rows.Quarantine) -> None:
         """Write settings, accounts, limits and the latch in one transaction, each with its journal entry."""
         new.execute("BEGIN IMMEDIATE")
-        session = Session(Store(f"sqlite:///{self.path}"), new, True, False)
+        session = SqliteSession(Store(f"sqlite:///{self.path}"), new, True, False)
         self._settings(session)
         accounts = self.done.accounts = self.wanted.accounts
         for owner in (GLOBAL, *accounts):

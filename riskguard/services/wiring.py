@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from riskguard.clock import SystemClock
+from riskguard.core.checks import build_validators
 from riskguard.core.instrument import Instrument
 from riskguard.errors import StoreError
 from riskguard.home import database_url
@@ -15,15 +14,14 @@ from riskguard.ports import Alerts, Broker, Clock, Margins, Marks
 from riskguard.services.counting import CountedBroker, ledger_of
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings, read_settings
-from riskguard.services.sweeps.claims import Lease
-from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import loader
 from riskguard.store.calendar import calendar
 from riskguard.store.market import market_tables
-from riskguard.store.session import ACCOUNTS, Store
+from riskguard.store.session import ACCOUNTS, Store, clock_of
 
 if TYPE_CHECKING:
     from riskguard.brokers.paper import PaperBroker
+    from riskguard.services.sweeps.sweeper import Sweeper
 
 log = logging.getLogger("riskguard")
 
@@ -49,8 +47,9 @@ def open_guard(
         deadline_ms = process_settings().deadline_ms
     market_tables()  # parsed now: a check would do it under the write lock
     calendar()
+    build_validators()
     store = Store(database_url(url), deadline_ms=deadline_ms)
-    guard = RiskGuard(store, clock or SystemClock())
+    guard = RiskGuard(store, clock_of(store, clock))
     settings, accounts = settings_of(store)
     attached: dict[str, object] = dict(brokers or {})
 
@@ -66,6 +65,7 @@ def open_guard(
 
     guard.margins = margins
     if sweep and settings.profile in ("paper", "library"):
+        from riskguard.services.sweeps.claims import Lease
         from riskguard.services.sweeps.schedule import in_process
 
         beside_a_daemon, alerts = Lease(only_yields=True), _alerts_of(guard)
@@ -74,18 +74,20 @@ def open_guard(
             for account in accounts
         ]  # fmt: skip
         for sweeper in sweepers:
-            with contextlib.suppress(StoreError):
+            try:
                 sweeper.sweep()
+            except StoreError as e:  # without its heartbeat what adds risk is refused; the thread tries again
+                log.warning("%s is not swept yet: %s", sweeper.account, e)
         guard.on_close(in_process(guard, sweepers))
     return guard
 
 
 def _alerts_of(guard: RiskGuard) -> Alerts | None:
     """Return alerts that reach the channels, sent from a thread of this process; None where there is no channel."""
-    from riskguard.services.alerts import records
+    from riskguard.store.alert_counts import CHANNELS
 
     with guard.store.session(durable=False, wait_s=WAIT_S) as session:
-        wanted = session.row(records.CHANNELS) is not None
+        wanted = session.row(CHANNELS) is not None
         guard.store.roll_back(session)
     if not wanted:
         return None
@@ -122,6 +124,8 @@ def sweeper_of(
     attached = broker if broker is not None else broker_of(guard, settings, account)
     marks = _marks_of(attached)
     interval_us = settings.sweep_interval_s * 1_000_000
+    from riskguard.services.sweeps.sweeper import Sweeper  # a sixth of a start, and only who sweeps wants it
+
     return Sweeper(guard, account, attached, interval_us=interval_us, alerts=alerts, marks=marks, **more)
 
 

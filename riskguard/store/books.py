@@ -13,7 +13,7 @@ from riskguard.core.params import as_decimal
 from riskguard.core.quote import Quote
 from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
+from riskguard.store.statements import fixed, greater, insert_into, param, prepare
 from riskguard.store.tables.funds import funds
 from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
 from riskguard.store.tables.portfolio import holdings, positions
@@ -68,7 +68,7 @@ ADD_FILL = prepare(
         filled_quantity=_b.filled_quantity + param("signed"), bought=_b.bought + param("bought_"),
         sold=_b.sold + param("sold_"), buy_value_e4=_b.buy_value_e4 + param("buy_e4"),
         sell_value_e4=_b.sell_value_e4 + param("sell_e4"), fills=_b.fills + 1,
-        last_fill_us=sa.func.max(sa.func.coalesce(_b.last_fill_us, 0), param("at_us")),
+        last_fill_us=greater(sa.func.coalesce(_b.last_fill_us, 0), param("at_us", sa.BigInteger())),
     )
 )  # fmt: skip
 _base = day_baselines.c
@@ -362,10 +362,10 @@ def unbooked(session: Session, account: str, since_us: int) -> list[tuple[str, S
 
 def begin_snapshot(session: Session, account: str, kind: str, fetched_at_us: int, rows: int, source: str) -> int:
     """Write the header of a snapshot, incomplete; rows follow in chunks, `complete_snapshot` makes it visible."""
-    cursor = session.run(
+    written = session.insert(
         ADD_SNAPSHOT, account=account, kind=kind, fetched_at_us=fetched_at_us, complete=0, row_count=rows, source=source
     )
-    return int(cursor.lastrowid or 0)
+    return written or 0
 
 
 def add_positions(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 from typing import Any, NamedTuple
@@ -116,7 +117,9 @@ CLEAR_SOFT = prepare(
     .values(cleared_at_us=param("now_us"))
 )
 OPEN_CHANGES = prepare(
-    sa.select(_g.id, _g.account, _g.what, _g.control_id, _g.control_type, _g.old_values, _g.new_values)
+    sa.select(
+        _g.id, _g.account, _g.what, _g.control_id, _g.control_type, _g.old_values, _g.new_values, _g.limit_id, _g.scope
+    )
     .where(_g.account.in_([param("account"), param("global_"), param("group_name")]), _g.is_adopted == fixed(0))
     .order_by(_g.id)
 )  # fmt: skip
@@ -158,6 +161,22 @@ def limits(session: Session, account: str, group: str) -> LimitSet:
             parsed.clear()
         parsed[rows] = _parsed(rows)
     return parsed[rows]
+
+
+def in_force(session: Session, owners: Iterable[str]) -> dict[str, str]:
+    """
+    Return the digest of the limits whose rows belong to each of *owners*, for the journal; "" for rows nobody can read.
+
+    Never raises for a row: what plain SQL broke must still be adopted.
+    """
+    found = {}
+    for owner in owners:
+        rows = tuple(row for row in session.rows(LIMITS, **_names(owner, "")) if row[1] == owner)
+        try:
+            found[owner] = _parsed(rows).digest
+        except Exception:  # also what nobody foresaw: a kill is recorded with this, and must not fail for a limit
+            found[owner] = ""
+    return found
 
 
 def _parsed(rows: tuple[tuple[Any, ...], ...]) -> LimitSet:
@@ -227,7 +246,7 @@ def write_limit(session: Session, account: str, limit: Limit, action_id: int, di
     if limit.acknowledged_until:
         parameters |= {name: getattr(limit, name) for name in ACKNOWLEDGED}
     now_s = now_us // 1_000_000
-    cursor = session.run(
+    written = session.insert(
         LIMIT_ROW,
         account_type=account,
         control_type="POSITION_LIMIT" if limit.check.name == "net_position" else "RISK_LIMIT",
@@ -248,7 +267,7 @@ def write_limit(session: Session, account: str, limit: Limit, action_id: int, di
         rulebook_digest=digest,
         action_id=action_id,
     )
-    return int(cursor.lastrowid or 0)
+    return written or 0
 
 
 def retire_limit(session: Session, row_id: int, now_us: int) -> None:
@@ -286,6 +305,16 @@ def standing_causes(session: Session, account: str, group: str) -> list[Cause]:
     return [
         Cause(scope, TradingState[state], code, detail, by, raised_us)
         for _id, scope, state, code, detail, by, raised_us, _soft in session.rows(STANDING, **_names(account, group))
+    ]
+
+
+def own_causes(session: Session, account: str) -> list[Cause]:
+    """Return the causes raised for *account* itself, whatever their scope: what a release of it takes back."""
+    return [
+        Cause(scope, TradingState[state], code, detail, by, raised_us)
+        for _id, scope, state, code, detail, by, raised_us, _soft in session.rows(
+            STANDING, account=account, global_=account, group_name=account
+        )
     ]
 
 
@@ -332,8 +361,12 @@ def clear_soft(session: Session, account: str, row: int, now_us: int) -> bool:
     return cleared
 
 
-def latch(session: Session, account: str, by: str, reason: str, now_us: int) -> None:
-    """Write the kill row of *account* (or GLOBAL), move its epoch, and take note of our own change."""
+def latch(session: Session, account: str, by: str, reason: str, now_us: int) -> list[dict[str, Any]]:
+    """
+    Write the kill row of *account* (or GLOBAL) and move its epoch.
+
+    Returns what was changed by SQL and by this row, for the journal entry of the kill: it counts as adopted.
+    """
     now_s = now_us // 1_000_000
     session.run(
         KILL_ROW,
@@ -348,7 +381,10 @@ def latch(session: Session, account: str, by: str, reason: str, now_us: int) -> 
         reason=reason,
     )
     session.run(BUMP_EPOCH, of_account=account)
+    # `account` in all three places: changes of GLOBAL are whoever's who adopts GLOBAL's.
+    changes = session.rows(OPEN_CHANGES, account=account, global_=account, group_name=account)
     session.run(ADOPTED, of_account=account)
+    return said_of(changes)
 
 
 def unlatch(session: Session, account: str, by: str, reason: str, action_id: int, now_us: int) -> None:
@@ -385,7 +421,7 @@ def open_action(
     session: Session, account: str, kind: str, by: str, reason: str, now_us: int, kill_ids: str = ""
 ) -> int:
     """Open the act under which this transaction may loosen; returns its id. Close it before the commit."""
-    cursor = session.run(
+    written = session.insert(
         OPEN_ACTION,
         account=account,
         kind=kind,
@@ -396,7 +432,7 @@ def open_action(
         at_us=now_us,
         is_open=1,
     )
-    return int(cursor.lastrowid or 0)
+    return written or 0
 
 
 def close_action(session: Session, action_id: int, sequence: int) -> None:
@@ -420,6 +456,17 @@ def advance_generation(session: Session, now_at_least: int = 0) -> int:
 def open_changes(session: Session, account: str, group: str) -> list[tuple[Any, ...]]:
     """Return what plain SQL changed and riskguard has not journaled yet."""
     return session.rows(OPEN_CHANGES, **_names(account, group))
+
+
+def said_of(changes: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return changes as the journal keeps them: every column of theirs."""
+    return [
+        {
+            "row": row, "account": owner, "what": what, "id": control_id, "type": control_type, "old": old, "new": new,
+            "limit": limit_id, "scope": scope,
+        }
+        for row, owner, what, control_id, control_type, old, new, limit_id, scope in changes
+    ]  # fmt: skip
 
 
 def adopt_changes(session: Session, account: str) -> None:

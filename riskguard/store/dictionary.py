@@ -157,6 +157,9 @@ TRIGGERS: Final = {
     "stay": "aborts a DELETE of a fill that is booked in the running session",
     "once": "passes over a second row of the same key, also a REPLACE",
     "holds": "aborts an UPDATE that re-bases a day or lets a sum fall",
+    "memory_kept": "aborts a DELETE of what a limit remembers, until 32 days after its period, unless an act is open",
+    "memory_counts": "aborts an UPDATE that moves a row or does not count `written` on, unless an act is open",
+    "memory_replaced": "aborts a REPLACE that does not count `written` on, unless an act is open",
     "bumps": "moves the account's head, so that every process looks again before its next answer",
 }
 """By the end of a trigger's name."""

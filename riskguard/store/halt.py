@@ -17,6 +17,8 @@ from urllib.parse import quote, unquote
 
 HALT, ARMED, GATE = "halt", "armed", "gate"
 SPARES = 4
+GATE_LIFE_S = 30
+"""A gate is heeded so long; a kill waits 10 s for the lock, a sweep less."""
 SEPARATOR = "~"
 GLOBAL = "GLOBAL"
 
@@ -98,7 +100,7 @@ def _put(path: Path, directory: Path, text: str) -> bool:
     except FileNotFoundError:
         # No `halt/` directory halts by itself, but the row of it must survive: make it and try once more.
         try:
-            (directory / HALT).mkdir(parents=True, mode=0o700)
+            _make_again(directory)
             descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
         except OSError:
             return False
@@ -113,6 +115,26 @@ def _put(path: Path, directory: Path, text: str) -> bool:
         os.close(descriptor)
     sync_directory(path.parent)
     return True
+
+
+def _make_again(directory: Path) -> None:
+    """
+    Make a `halt/` that is missing, and let nobody go by that: while it was lost everything was halted.
+
+    Other flags may have been lost with it, so one for everybody takes their place, which a person releases. Where the
+    directory never was (this user's first kill on this host) there was nothing to lose.
+    """
+    was_lost = (directory / ARMED).is_dir()
+    (directory / HALT).mkdir(parents=True, mode=0o700)
+    if was_lost:
+        everybody = directory / HALT / flag_name(GLOBAL, new_kill_id())
+        descriptor = os.open(everybody, os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            with contextlib.suppress(OSError):
+                os.write(descriptor, b'{"reason": "a halt directory was lost, and with it what halted"}')
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _rename_spare(path: Path, directory: Path) -> bool:
@@ -156,12 +178,16 @@ def standing(directories: tuple[str, ...]) -> list[str] | None:
 
 
 def lower_flags(directories: tuple[Path, ...], kill_ids: frozenset[str]) -> int:
-    """Remove the flags of kills a committed release names, and no others; return how many are gone."""
+    """
+    Remove the flags of kills a committed release names, and no others; return how many are gone.
+
+    Never raises: what cannot be removed is litter of a release that stands, and whoever checks next tries again.
+    """
     gone = 0
     for directory in directories:
         for name in _listed(directory / HALT):
             if parse_flag(name)[1] in kill_ids:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone already, or a disk that fails: the release stands either way
                     os.unlink(directory / HALT / name)
                     gone += 1
         sync_directory(directory / HALT)
@@ -223,6 +249,9 @@ def _held(path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        with contextlib.suppress(OSError):
+            # Stopped, not dead: whoever takes so long for one transaction must not keep exits waiting for ever.
+            return time.time() - os.fstat(descriptor).st_mtime <= GATE_LIFE_S
         return True
     else:
         with contextlib.suppress(OSError):

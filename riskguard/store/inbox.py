@@ -124,13 +124,13 @@ def keep_postback(
     The same body that comes again signed, after it came unsigned, is the same row, verified now.
     """
     digest = digest_of(account, payload)
-    added = session.run(
+    added = session.insert(
         KEEP_POSTBACK, account_type=account, event_type=event_type or "unknown", order_id=order_id or None,
         payload=payload, signature=signature, is_verified=int(verified), is_processed=0,
         received_at=now_us // 1_000_000, digest=digest,
     )  # fmt: skip
-    if added.rowcount == 1:
-        return int(added.lastrowid or 0), True
+    if added is not None:
+        return added, True
     number = _known(session, POSTBACK, digest)
     news = verified and session.run(VERIFY_POSTBACK, of_id=number, to_signature=signature).rowcount == 1
     return number, news
@@ -142,13 +142,13 @@ def keep_message(
 ) -> tuple[int, bool]:  # fmt: skip
     """Keep one message of the stream; returns its number and whether it is new. Not *is_news*: nothing to make of it."""
     digest = digest_of(account, payload)
-    added = session.run(
+    added = session.insert(
         KEEP_MESSAGE, connection_id=connection_id, account_type=account, message_type=message_type or "unknown",
         order_id=order_id or None, payload=payload, sequence_number=sequence, is_processed=0 if is_news else 1,
         received_at=now_us // 1_000_000, digest=digest,
     )  # fmt: skip
-    if added.rowcount == 1:
-        return int(added.lastrowid or 0), True
+    if added is not None:
+        return added, True
     return _known(session, STREAM, digest), False
 
 

@@ -116,6 +116,21 @@ IN_DOUBT = prepare(
         _p.state.in_([fixed("SENT"), fixed("UNKNOWN")]),
     )
 )
+_of_account = sa.exists().where(
+    _k.id == _t.run_id, _k.account == param("account"), _k.started_at_us >= param("since_us")
+)
+CONVERTED = prepare(
+    sa.select(_t.target).where(
+        _t.step == fixed("CONVERT"), _t.state.in_([fixed("SENT"), fixed("DONE"), fixed("UNKNOWN")]), _of_account
+    )
+)
+IN_FLIGHT = prepare(
+    sa.select(sa.func.count()).where(
+        _t.run_id != param("mine"), _t.state == fixed("SENT"), _t.at_us >= param("marked_us"),
+        _t.step.in_([fixed(step) for step in ("FLATTEN", "CONVERT", "REPRICE", "ASIDE", "PUT_BACK", "EXIT_ALL")]),
+        sa.exists().where(_k.id == _t.run_id, _k.account == param("account")),
+    )
+)  # fmt: skip
 _b = backstops.c
 BACKSTOP = prepare(
     sa.select(_b.state, _b.loss_e4, _b.products, _b.detail, _b.at_us).where(
@@ -192,6 +207,17 @@ def one_run(session: Session, run_id: int) -> KillRun | None:
     return None if row is None else KillRun(*row)
 
 
+def converted(session: Session, account: str, since_us: int) -> list[str]:
+    """Return the orders that runs of *account* begun since then made exits of, or may have: asked and not refused."""
+    return [str(row[0]) for row in session.rows(CONVERTED, account=account, since_us=since_us)]
+
+
+def in_flight(session: Session, run: KillRun, since_us: int) -> int:
+    """Return how many writes about positions other runs of the account marked since then that are not answered."""
+    row = session.row(IN_FLIGHT, account=run.account, mine=run.id, marked_us=since_us)
+    return int(row[0]) if row is not None else 0
+
+
 def add_task(
     session: Session, account: str, kill_id: str, *, scope: str, plan: str, cause: str, by: str, reason: str, limit_id: str,
     now_us: int, deadline_us: int,
@@ -256,11 +282,10 @@ def intend(
     row = session.row(RUN, run_id=run.id)
     if row is None or KillRun(*row).token != run.token:
         return None
-    cursor = session.run(
+    return session.insert(
         INTEND, run_id=run.id, step=step, round=round_, target=target, state="INTENDED", client_order_id=client_order_id,
         detail=detail[:300], at_us=now_us, token=run.token, contents=contents,
     )  # fmt: skip
-    return int(cursor.lastrowid or 0) if cursor.rowcount == 1 else None
 
 
 def set_step(

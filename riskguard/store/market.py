@@ -58,4 +58,10 @@ def read(folder: Path | None) -> tuple[MarketTables, list[str]]:
             wrong.append(f"`{path}`: {e}")
         else:
             texts[name].append(text)
-    return MarketTables.parse(texts), wrong
+    return _parsed(tuple((name, tuple(each)) for name, each in texts.items())), wrong
+
+
+@lru_cache(maxsize=4)
+def _parsed(texts: tuple[tuple[str, tuple[str, ...]], ...]) -> MarketTables:
+    """Read the same texts once, whatever home they are read for: it is a third of what opening a guard costs."""
+    return MarketTables.parse(dict(texts))

@@ -12,12 +12,10 @@ import os
 import threading
 from typing import Final
 
-from sqlalchemy.dialects import sqlite
-
 from riskguard.errors import StoreError
 from riskguard.ports import Clock
 from riskguard.store.session import Store
-from riskguard.store.statements import param, prepare
+from riskguard.store.statements import fixed, param, upsert
 from riskguard.store.tables.authentication import rate_limit_tracking
 
 WINDOW_S: Final = 60
@@ -27,22 +25,20 @@ COUNTS_MAX: Final = 10_000
 """Entries in memory while the database takes none; beyond it the oldest window is given up."""
 
 _t = rate_limit_tracking.c
-_insert = sqlite.insert(rate_limit_tracking).values(
-    account_type=param("account"), endpoint=param("endpoint"), request_count=param("count"),
-    window_start=param("window_start"), window_end=param("window_end"), last_request_at=param("last_s"),
-    created_at=param("now_s"), superseded=0,
+ADD = upsert(
+    rate_limit_tracking,
+    {
+        "account_type": param("account"), "endpoint": param("endpoint"), "request_count": param("count"),
+        "window_start": param("window_start"), "window_end": param("window_end"), "last_request_at": param("last_s"),
+        "created_at": param("now_s"), "superseded": fixed(0),
+    },
+    key=("account_type", "endpoint", "window_start"),
+    where=_t.superseded == fixed(0),
+    # Several processes count the same window: each adds what it sent.
+    update=lambda new: {
+        "request_count": _t.request_count + new.request_count, "last_request_at": new.last_request_at,
+    },
 )  # fmt: skip
-ADD = prepare(
-    _insert.on_conflict_do_update(
-        index_elements=["account_type", "endpoint", "window_start"],
-        index_where=_t.superseded == 0,
-        # Several processes count the same window: each adds what it sent.
-        set_={
-            "request_count": _t.request_count + _insert.excluded.request_count,
-            "last_request_at": _insert.excluded.last_request_at,
-        },
-    )
-)
 
 Key = tuple[str, str, int]
 
@@ -94,7 +90,7 @@ class RateLedger:
             taken, self._counts = self._counts, {}
         now_s = self._clock.now_us() // 1_000_000
         try:
-            with self._store.session(durable=False, wait_s=WAIT_S) as session:
+            with self._store.session(durable=False, wait_s=WAIT_S, account="") as session:
                 for (account, endpoint, start), (count, last_s) in taken.items():
                     session.run(
                         ADD, account=account, endpoint=endpoint, count=count, window_start=start,

@@ -69,7 +69,7 @@ SET_MARGIN = prepare(
 )  # fmt: skip
 _p = permits.c
 _price = sa.func.coalesce(_p.price_e4, _p.trigger_price_e4)
-# As `loader.is_far` says it: one without a price is at the market, one without a reference is not known to be.
+# As `folding.is_far` says it: one without a price is at the market, one without a reference is not known to be.
 DAY_ORDERS = prepare(
     sa.select(sa.func.count())
     .select_from(permits)
@@ -355,6 +355,8 @@ def read_peers(session: Session, loaded: Loaded, now_us: int) -> None:
         for row in session.rows(ACCOUNTS)
         if row[0] != account.name and (everybody or (group and row[2] == group))
     }
+    if everybody and wanted:
+        session.need_wide()  # what others reserve meanwhile would not be in the sum
     heads = {row[0]: row[1:] for row in session.rows(ALL_HEADS)} if wanted else {}
     for name in wanted:
         key = (*heads[name], account.session_date)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from riskguard.core.checks.repeated_execution import NOT_COUNTED
 from riskguard.core.decide import Decision
+from riskguard.core.facts import canonical
 from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 from riskguard.redaction import clean
-from riskguard.store.session import Session
+from riskguard.store import journal
+from riskguard.store.halt import sync_directory
+from riskguard.store.session import ACCOUNTS, Session
 from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables.base import REAL_ABS_MAX
 from riskguard.store.tables.control import risk_violations
@@ -25,7 +31,10 @@ from riskguard.store.tables.journal import adopted_files, refusal_repeats
 
 REPEAT_US = 1_000_000
 REPEATS_KEPT_MAX = 10_000
+log = logging.getLogger("riskguard")
+
 SPOOL_LINE_MAX = 4_000
+SPOOL = "spool"
 
 _COLUMNS = (
     "account_type", "violation_type", "limit_value", "actual_value", "security_id", "action_taken", "violated_at",
@@ -33,6 +42,8 @@ _COLUMNS = (
     "client_order_id", "sequence", "strategy", "exchange_segment", "side", "product", "order_type", "quantity", "price",
     "control_id",
 )  # fmt: skip
+CLAIMED: Final = tuple(name for name in _COLUMNS if name != "sequence")
+"""What a journal entry claims of its violations: every column of ours but the entry itself."""
 ADD = insert_into(risk_violations, *_COLUMNS)
 ADD_REPEATS = insert_into(refusal_repeats, "account", "violation_id", "strategy", "repeats", "at_us")
 ADOPT_FILE = insert_into(adopted_files, "digest", "at_us", ignore=True)
@@ -59,14 +70,25 @@ V3_TYPES = {
 Key = tuple[str, str, tuple[str, str], str, str, str]
 
 
-def record(session: Session, decision: Decision, sequence: int, action: str = "ORDER_REJECTED") -> int:
-    """Write one violation row per refusal; return the id of the weightiest."""
-    first = 0
-    for reject in decision.rejects:
-        row = _row(decision, reject, sequence, action)
-        cursor = session.run(ADD, **row)
-        first = first or int(cursor.lastrowid or 0)
-    return first
+def rows_of(decision: Decision, action: str = "ORDER_REJECTED") -> list[dict[str, Any]]:
+    """Return one violation row per refusal, the weightiest first; which journal entry they hang on is still to be said."""
+    return [_row(decision, reject, None, action) for reject in decision.rejects]
+
+
+def claim(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a journal entry says of the violations that hang on it: how many, and the digest of all they say."""
+    return {"rows": len(rows), "digest": digest([tuple(row[name] for name in CLAIMED) for row in rows])}
+
+
+def digest(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return the SHA-256 of violation rows: their `CLAIMED` columns in the order of their ids."""
+    return hashlib.sha256(canonical([list(row) for row in rows])).hexdigest()
+
+
+def write(session: Session, rows: list[dict[str, Any]], sequence: int) -> int:
+    """Write the rows that hang on the entry *sequence*; return the id of the weightiest."""
+    ids = [session.insert(ADD, **{**row, "sequence": sequence}) or 0 for row in rows]
+    return ids[0] if ids else 0
 
 
 def _row(decision: Decision, reject: Reject, sequence: int | None, action: str) -> dict[str, Any]:
@@ -103,34 +125,30 @@ def _row(decision: Decision, reject: Reject, sequence: int | None, action: str) 
     }
 
 
-def live_breach(
-    session: Session, account: str, code: str, limit_id: str, scope: str, measured_e4: int | None, limit_e4: int | None,
-    action: str, detail: str, now_us: int, control_id: int | None, unit: str = RUPEES,
-) -> int:  # fmt: skip
-    """Write a violation a sweep found: no order is behind it."""
+def live_row(
+    account: str, code: str, limit_id: str, scope: str, measured_e4: int | None, limit_e4: int | None, action: str,
+    detail: str, now_us: int, control_id: int | None, unit: str = RUPEES,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the violation row of what a sweep found: no order is behind it."""
     kind = {member.value: word for member, word in V3_TYPES.items()}.get(code, code)
-    cursor = session.run(
-        ADD,
-        **{
-            **dict.fromkeys(_COLUMNS),
-            "account_type": account,
-            "violation_type": kind,
-            "limit_value": _real(limit_e4, 10_000 if unit == RUPEES else 1),
-            "actual_value": _real(measured_e4, 10_000 if unit == RUPEES else 1),
-            "action_taken": action,
-            "violated_at": now_us // 1_000_000,
-            "violated_at_us": now_us,
-            "code": code,
-            "limit_id": limit_id,
-            "scope": scope,
-            "unit": unit,
-            "measured": _text(measured_e4, unit),
-            "limit_text": _text(limit_e4, unit),
-            "detail": detail[:500],
-            "control_id": control_id,
-        },
-    )
-    return int(cursor.lastrowid or 0)
+    return {
+        **dict.fromkeys(_COLUMNS),
+        "account_type": account,
+        "violation_type": kind,
+        "limit_value": _real(limit_e4, 10_000 if unit == RUPEES else 1),
+        "actual_value": _real(measured_e4, 10_000 if unit == RUPEES else 1),
+        "action_taken": action,
+        "violated_at": now_us // 1_000_000,
+        "violated_at_us": now_us,
+        "code": code,
+        "limit_id": limit_id,
+        "scope": scope,
+        "unit": unit,
+        "measured": _text(measured_e4, unit),
+        "limit_text": _text(limit_e4, unit),
+        "detail": detail[:500],
+        "control_id": control_id,
+    }
 
 
 def newest_breach(session: Session, account: str, limit_id: str) -> tuple[str, str, str] | None:
@@ -208,9 +226,11 @@ class Repeats:
         if turn is not None:
             self.turns[violation_id] = (turn, decision.decided_at_us)
 
-    def flush(self, session: Session, now_us: int) -> None:
-        """Write the counts gathered so far; call `flushed` once they are committed."""
+    def flush(self, session: Session, now_us: int, of_account: str | None = None) -> None:
+        """Write the counts gathered so far, of one account or all; call `flushed` once they are committed."""
         for (account, strategy, violation_id), repeats in self.counts.items():
+            if of_account not in (None, account):
+                continue
             session.run(
                 ADD_REPEATS,
                 account=account,
@@ -220,8 +240,9 @@ class Repeats:
                 at_us=now_us,
             )
 
-    def flushed(self) -> None:
-        self.counts.clear()
+    def flushed(self, of_account: str | None = None) -> None:
+        for key in [key for key in self.counts if of_account in (None, key[0])]:
+            del self.counts[key]
 
 
 # -- the spool ------------------------------------------------------------------------------------------------
@@ -236,27 +257,43 @@ def spool(directory: Path, decision: Decision) -> bool:
     rows = [_row(decision, reject, None, "ORDER_REJECTED") for reject in decision.rejects][:20]
     line = json.dumps(clean(rows), separators=(",", ":"))
     try:
-        (directory / "spool").mkdir(exist_ok=True, mode=0o700)
-        path = directory / "spool" / f"{os.getpid()}-{time.time_ns() // 60_000_000_000}.jsonl"
-        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        try:
-            os.write(descriptor, line.encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        folder = directory / SPOOL
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True, mode=0o700)
+            sync_directory(directory)
+        path = folder / f"{os.getpid()}-{time.time_ns() // 60_000_000_000}.jsonl"
+        # Twice: a process that was stopped for a minute may write into a file a sweep has taken over and removed.
+        return _append(path, line.encode()) or _append(path, line.encode())
     except OSError:
         return False
-    return True
+
+
+def _append(path: Path, line: bytes) -> bool:
+    """Add a line to the file, synced with the directory that names it; False when somebody removed the file meanwhile."""
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        # On a line of its own, whatever a torn write left before it.
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        text = b"\n" * torn + line + b"\n"
+        if os.write(descriptor, text) != len(text):
+            raise OSError(errno.ENOSPC, "only a part was written")
+        os.fsync(descriptor)
+        if size == 0:
+            sync_directory(path.parent)
+        return os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
 
 
 def spooled(directory: Path) -> list[Path]:
     """Return spool files that are complete: those of this minute may still grow."""
     minute = time.time_ns() // 60_000_000_000
     try:
-        names = sorted(os.listdir(directory / "spool"))
+        names = sorted(os.listdir(directory / SPOOL))
     except OSError:
         return []
-    return [directory / "spool" / name for name in names if _minute_of(name) < minute]
+    return [directory / SPOOL / name for name in names if _minute_of(name) < minute]
 
 
 def _minute_of(name: str) -> int:
@@ -265,20 +302,36 @@ def _minute_of(name: str) -> int:
 
 
 def adopt(session: Session, path: Path, now_us: int) -> int:
-    """Take a spool file over into `risk_violations`; a file taken before counts nothing. Unlink it after commit."""
-    try:
-        raw = path.read_bytes()
-    except OSError:
+    """
+    Take a spool file over into `risk_violations`; a file taken before counts nothing. Unlink it after commit.
+
+    Each account's journal says which rows came in; those of an account nobody knows hang on nothing.
+
+    Raises OSError: it cannot be read, and must stay.
+    """
+    raw = path.read_bytes()
+    taken = hashlib.sha256(raw).hexdigest()
+    if session.run(ADOPT_FILE, digest=taken, at_us=now_us).rowcount != 1:
         return 0
-    if session.run(ADOPT_FILE, digest=hashlib.sha256(raw).hexdigest(), at_us=now_us).rowcount != 1:
-        return 0
-    adopted = 0
+    by_account: dict[str, list[dict[str, Any]]] = {}
     for line in raw.splitlines():
         try:
             rows = json.loads(line)
         except ValueError:
             continue  # the last line of a process that died while writing it
-        for row in rows:
-            session.run(ADD, **{name: row.get(name) for name in _COLUMNS})
-            adopted += 1
-    return adopted
+        if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+            log.warning("a line of `%s` is no refusal of riskguard's: it is left out", path)
+            continue
+        for each in rows:
+            row = {name: each.get(name) for name in _COLUMNS}
+            by_account.setdefault(str(row["account_type"] or ""), []).append(row)
+    known = {row[0] for row in session.rows(ACCOUNTS)}
+    for account, rows in sorted(by_account.items()):
+        if account in known:
+            session.read_heads(account)
+            said = {"changes": [], "spool": taken, "violations": claim(rows)}
+            write(session, rows, journal.append(session, account, "ADOPTED", said, now_us).sequence)
+        else:
+            for row in rows:
+                session.run(ADD, **row)
+    return sum(map(len, by_account.values()))

@@ -13,7 +13,7 @@ from riskguard.core.limits import Limit
 from riskguard.core.live.verdict import Memory, rearmed
 from riskguard.store.loader import session_date
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into, param, prepare
+from riskguard.store.statements import fixed, param, prepare, upsert
 from riskguard.store.tables.live import live_watches
 
 _w = live_watches.c
@@ -23,7 +23,21 @@ WATCHES = prepare(
         _w.period.in_([param("day"), param("week"), param("month"), param("ever")]),
     )
 )
-SAVE = insert_into(live_watches, "account", "limit_id", "period", "state", "updated_at_us", replace=True)
+_was = live_watches.alias("was")
+# What it counts to is said with the new row: the database refuses whatever does not count on (see the triggers).
+_COUNTED = (
+    sa.select(sa.func.coalesce(sa.func.max(_was.c.written), fixed(0)) + fixed(1))
+    .where(
+        _was.c.account == param("account"), _was.c.limit_id == param("limit_id"), _was.c.period == param("period"),
+    )
+    .scalar_subquery()
+)  # fmt: skip
+SAVE = upsert(
+    live_watches,
+    {name: param(name) for name in ("account", "limit_id", "period", "state", "updated_at_us")} | {"written": _COUNTED},
+    key=("account", "limit_id", "period"),
+    update=lambda new: {"state": new.state, "updated_at_us": new.updated_at_us, "written": new.written},
+)
 
 
 def periods(date: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 
 from riskguard.errors import BrokerUnconfirmedError, OrderInvalidError, PermitNotSendableError
 from riskguard.services import overview
+from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, Desk, rulebook
 
 TIGHT = rulebook(net_position='check = "net_position"\nposition_max = "100"\nunit = "units"')
@@ -56,6 +57,49 @@ def test_what_the_change_adds_is_reserved_at_once(tight: Desk) -> None:
 
     assert not tight.guard.check(tight.order(quantity=11)).approved
     assert tight.guard.check(tight.order(quantity=10)).approved
+
+
+def reduce_only(desk: Desk) -> None:
+    desk.sql(
+        "INSERT INTO state_causes (account, scope, state, code, detail, by_whom, is_soft, raised_at_us) "
+        "VALUES (?, ?, 'REDUCE_ONLY', 'TEST', '', 't', 0, ?)", ACCOUNT, f"ACCOUNT:{ACCOUNT}", desk.clock.now_us(),
+    )  # fmt: skip
+
+
+EXITS = table("""
+    held  type       price  trigger  to_price  to_trigger  ACTIVE  REDUCE_ONLY
+    10    STOP_LOSS  79     80       80        81          yes     yes
+    10    STOP_LOSS  79     80       78        79.95       yes     no
+    10    LIMIT      120    -        119.95    -           yes     yes
+    10    LIMIT      120    -        120.05    -           yes     no
+    -10   STOP_LOSS  121    120      120       119.95      yes     yes
+    -10   STOP_LOSS  121    120      122       120.05      yes     no
+    -10   LIMIT      80     -        80.05     -           yes     yes
+    -10   LIMIT      80     -        79.95     -           yes     no
+""")
+
+
+@pytest.mark.parametrize("row", EXITS, ids=str)
+@pytest.mark.parametrize("state", ["ACTIVE", "REDUCE_ONLY"])
+def test_an_exit_moves_only_towards_the_market_under_reduce_only(desk: Desk, row: Row, state: str) -> None:
+    """A stop or a target that works for a position held: further from the market the position is guarded less."""
+    held = row.number("held")
+    desk.hold(held, "100")
+    fields = {} if row.opt("trigger") is None else {"trigger_price": row.trigger}
+    desk.place(
+        desk.order(
+            "SELL" if held > 0 else "BUY", 10, row.price, order_type=row.type, client_order_id="w", **fields
+        )
+    )  # fmt: skip
+    desk.sweep()
+    if state == "REDUCE_ONLY":
+        reduce_only(desk)
+    to = {"price": row.to_price} | ({} if row.opt("to_trigger") is None else {"trigger_price": row.to_trigger})
+
+    decision = change(desk, **to)
+
+    assert codes(decision) == ([] if getattr(row, state) == "yes" else ["REDUCE_ONLY"])
+    assert decision.recorded
 
 
 def test_a_taken_change_is_merged(tight: Desk) -> None:

@@ -11,8 +11,9 @@ from riskguard.brokers.paper import PaperBroker
 from riskguard.core.copying import CopyRule
 from riskguard.errors import InputError, SettingsError
 from riskguard.services import overview
-from riskguard.services.orders.copying import LeaderFill, save_rule
+from riskguard.services.orders.copying import LeaderFill
 from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.store.copy_rules import save_rule
 from tests.services.desk import SECOND, SHARE, Desk, rulebook
 
 TIGHT = rulebook(net_position='check = "net_position"\nposition_max = "100"\nunit = "units"')

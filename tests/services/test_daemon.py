@@ -125,7 +125,7 @@ def test_intervals_that_are_changed_are_obeyed_without_a_restart(
     daemon.take_up_accounts()
     desk.sql("UPDATE config SET value = '33' WHERE key = 'riskguard.sweep_book_s'")
     daemon.take_up_accounts()
-    cadence = daemon.sweepers["leader"].cadence
+    cadence = daemon.sweepers["leader"].slots.cadence
 
     assert cadence is not None and cadence.every_us["book"] == 33 * SECOND
 

@@ -138,6 +138,8 @@ def test_fills_that_are_lost_take_no_charge_with_them(library: Desk) -> None:
     bought(library, 3)
     unknown = measured(library)
     assert unknown.pnl.total_e4 is None and unknown.pnl.detail == "charges unknown: 1 of 3 fills are not in `trades`"
+    assert unknown.pnl.charges_e4 is None and unknown.realised_e4 is None, "before charges is not after charges"
+    assert set(unknown.by_segment().values()) == set(unknown.by_strategy().values()) == {None}
 
 
 def test_the_same_fills_never_cost_less(library: Desk) -> None:

@@ -267,15 +267,45 @@ def test_spares_are_kept_and_each_is_used_once(tmp_path: Path) -> None:
 
 
 def test_a_kill_makes_a_lost_halt_directory_again(desk: Desk) -> None:
-    """The missing directory halted already; the kill's own file must survive its return."""
+    """
+    The missing directory halted everybody already: the kill's own file must survive its return, and one for all takes
+    the place of those that may have been lost.
+    """
     for directory in desk.store.directories:
         shutil.rmtree(directory / halt.HALT)
     outcome = desk.kill()
 
-    assert outcome.exit_status == 0 and len(desk.flags()) == 2
+    assert outcome.exit_status == 0
+    scopes = sorted(halt.parse_flag(each.name)[0] for each in desk.flags())
+    directories = len(desk.store.directories)
+    assert scopes == ["ACCOUNT:leader"] * directories + ["GLOBAL"] * directories
+
+
+def test_a_kill_of_one_account_does_not_let_another_go(make_desk: Callable[..., Desk]) -> None:
+    """Everybody was halted by the loss of the directory; `follower` still is after `leader` was killed."""
+    desk = make_desk(accounts=("leader", "follower"))
+    for name in ("leader", "follower"):
+        desk.guard.report_positions([], account=name)
+    shutil.rmtree(desk.store.directories[0] / halt.HALT)
+    assert desk.guard.state("follower").state is TradingState.HALTED
+    desk.kill("leader")
+
+    assert desk.guard.state("follower").state is TradingState.HALTED
+    assert not desk.guard.check(desk.order(account="follower")).approved
+
+
+def test_the_first_kill_of_a_user_halts_who_was_named(tmp_path: Path) -> None:
+    """Where no halt directory ever was there is nothing to be lost."""
+    halt.raise_flag((tmp_path / "never",), "ACCOUNT:leader", "1", "")
+
+    assert [each.name for each in (tmp_path / "never" / halt.HALT).iterdir()] == ["ACCOUNT%3Aleader~1"]
 
 
 # -- from flag to row -------------------------------------------------------------------------------------------------
+
+
+BESIDE = pytest.param(0, marks=pytest.mark.sqlite_only("a directory beside the file"), id="beside the database")
+OF_THE_HOST = pytest.param(-1, id="of the host")
 
 
 def put_flag(desk: Desk, scope: str = "ACCOUNT:leader", text: str = "", where: int = 0, kill_id: str = "") -> str:
@@ -286,7 +316,7 @@ def put_flag(desk: Desk, scope: str = "ACCOUNT:leader", text: str = "", where: i
     return kill_id
 
 
-@pytest.mark.parametrize("where", [0, 1], ids=["beside the database", "of the host"])
+@pytest.mark.parametrize("where", [BESIDE, OF_THE_HOST])
 def test_the_next_check_adopts_a_flag_without_a_row(desk: Desk, where: int) -> None:
     """Row, epoch, journal, kill run, void permits and GENERATION: as if the kill had reached the database itself."""
     waiting = desk.guard.check(desk.order()).permit
@@ -366,7 +396,7 @@ def test_a_global_flag_opens_a_run_for_every_account(make_desk: Callable[..., De
 
 def test_a_flag_of_another_databases_account_is_left_alone(desk: Desk) -> None:
     """The host's directory serves all databases: an account that is not ours is neither halted here nor adopted."""
-    put_flag(desk, "ACCOUNT:somebody", where=1)
+    put_flag(desk, "ACCOUNT:somebody", where=-1)
 
     assert desk.guard.check(desk.order()).approved
     assert desk.one("SELECT count(*) FROM kill_runs") == 0 and len(desk.flags()) == 1
@@ -380,7 +410,7 @@ def test_a_flag_whose_kill_is_released_is_removed(desk: Desk) -> None:
     desk.sweep(61)
     admin.release(desk.store, ACCOUNT, by="asha", reason="understood", clock=desk.clock)
     assert desk.flags() == []
-    for where in (0, 1):
+    for where in range(len(desk.store.directories)):
         put_flag(desk, where=where, kill_id=kill_id)
     decision = desk.guard.check(desk.order())
 

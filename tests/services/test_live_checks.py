@@ -16,8 +16,8 @@ from riskguard import admin
 from riskguard.brokers.paper import PaperBroker
 from riskguard.core.copying import CopyRule
 from riskguard.core.seen import SeenFunds, SeenPosition
-from riskguard.services.orders.copying import save_rule
 from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.store.copy_rules import save_rule
 from tests.services.desk import ACCOUNT, DAY, FUTURE, SECOND, SHARE, Desk, e4, rulebook
 
 TIERS = "warn_at_pct = [50]\nat_once_pct = 150\n"

@@ -20,10 +20,10 @@ from riskguard.core.money import to_e4
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
 from riskguard.locate import rulebook_text
-from riskguard.services.orders.copying import save_rule
 from riskguard.services.setup import add_instruments
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import paper_path
+from riskguard.store.copy_rules import save_rule
 from tests.services.desk import ACCOUNT, DAY, SECOND, SHARE, START, Desk
 
 OPEN = START + DAY - 75 * 60 * SECOND

@@ -23,7 +23,7 @@ from riskguard.errors import (
 )
 from riskguard.services.orders.permits import Permit
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, locked, rulebook
+from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, rulebook
 
 
 def granted(desk: Desk, **changes: Any) -> Permit:
@@ -57,6 +57,7 @@ def test_sent_is_on_disk_before_the_block_begins(desk: Desk) -> None:
     assert desk.rows("SELECT state, order_id FROM permits") == [("ACKED", "B1")]
 
 
+@pytest.mark.sqlite_only("asks SQLite how it syncs")
 def test_the_mark_is_synced(desk: Desk) -> None:
     """It is written on the connection that waits for the disk; approvals are not, because they were never sent."""
     permit = granted(desk)
@@ -213,7 +214,7 @@ def test_an_answer_that_cannot_be_written_is_only_doubt(desk: Desk, monkeypatch:
     desk.quote("100")
     with permit.sending() as wire:
         wire.order_id = desk.broker.place(permit.approved_order)
-        lock = locked(desk.path)
+        lock = desk.locked()
         lock.__enter__()
     lock.__exit__(None, None, None)
     assert desk.permit("o-1") == "SENT"
@@ -487,7 +488,7 @@ def test_acheck_answers_as_check_does_and_leaves_the_loop_free(desk: Desk) -> No
 
     async def ask() -> tuple[Any, int]:
         turned = 0
-        lock = locked(desk.path)
+        lock = desk.locked()
         lock.__enter__()
         asking = asyncio.ensure_future(desk.guard.acheck(desk.order()))
         for _ in range(20):
@@ -505,7 +506,7 @@ def test_cancelling_acheck_releases_what_it_may_have_got(desk: Desk) -> None:
     """The caller is gone: the permit its check still gets must not hold room for 10 s."""
 
     async def ask() -> None:
-        lock = locked(desk.path)
+        lock = desk.locked()
         lock.__enter__()
         asking = asyncio.ensure_future(desk.guard.acheck(desk.order()))
         await asyncio.sleep(0.02)

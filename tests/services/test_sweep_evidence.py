@@ -16,6 +16,7 @@ from riskguard.admin import release
 from riskguard.services.alerts import OutboxAlerts
 from riskguard.services.kill import killswitch
 from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.services.sweeps.voice import Voice
 from riskguard.store import runs
 from tests.core.tables import Row, table
 from tests.services.desk import Desk, Heard, rulebook
@@ -100,7 +101,7 @@ def test_what_was_found_is_in_the_outbox_with_the_judgement(
 ) -> None:
     """The sweeper dies at its commit: each finding stands there once, by its code, and is not written again."""
     desk.hold(10, "1000")
-    desk.sweeper.alerts = outbox
+    desk.sweeper.voice = Voice(desk.account, outbox)
     with dying(monkeypatch):
         look(desk, "240")
     found = desk.rows(TOLD)
@@ -121,7 +122,7 @@ def test_a_sweep_that_is_taken_back_tells_nobody(
 ) -> None:
     """The other side: what was not committed was not judged; the next sweep finds it and tells it, once."""
     desk.hold(10, "1000")
-    desk.sweeper.alerts = outbox
+    desk.sweeper.voice = Voice(desk.account, outbox)
     with monkeypatch.context() as context, pytest.raises(SystemExit):
 
         def dies(*args: Any, **more: Any) -> None:

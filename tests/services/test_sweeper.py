@@ -159,9 +159,7 @@ def test_a_kill_that_reached_only_its_flag_is_followed(desk: Desk, monkeypatch: 
     with monkeypatch.context() as context:
 
         def locked(*args: Any) -> Any:
-            from tests.services import desk as desks
-
-            with desks.locked(desk.path):
+            with desk.locked():
                 return plain(*args)
 
         context.setattr(killswitch, "_write_row", locked)

@@ -168,11 +168,16 @@ def test_a_long_run_holds_no_sweep_up(desk: Desk, monkeypatch: pytest.MonkeyPatc
     schedule.start()
     try:
         assert inside.wait(20)
+
+        def swept(slot: int) -> bool:
+            return bool(desk.rows("SELECT 1 FROM sweeps WHERE slot = ? AND finished_at_us > 0", slot))
+
+        interval_us = desk.sweeper.slots.interval_us
+        eventually(lambda: swept(desk.clock.now_us() // interval_us))  # the first one opens the day, too
         before = desk.one("SELECT count(*) FROM sweeps")
         for _ in range(3):
             desk.clock.advance(2)
-            now = desk.clock.now_us() // desk.sweeper.interval_us
-            eventually(lambda slot=now: desk.rows("SELECT 1 FROM sweeps WHERE slot = ? AND finished_at_us > 0", slot))
+            eventually(lambda: swept(desk.clock.now_us() // interval_us))
         assert desk.one("SELECT count(*) FROM sweeps") == before + 3
     finally:
         release.set()

@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_url")
         return
-    with postgres.database(upgrade) as name:
+    with postgres.like(upgrade) as name:
         yield postgres.server().url(name)
 
 

@@ -49,7 +49,7 @@ def empty() -> Iterator[str]:
 @pytest.fixture
 def risk() -> Iterator[str]:
     """The URL of a database of version 4."""
-    with postgres.database(upgrade) as name:
+    with postgres.like(upgrade) as name:
         yield postgres.server().url(name)
 
 

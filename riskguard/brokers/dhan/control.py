@@ -89,7 +89,8 @@ class Control:
         standing = self.backstop()
         stands = standing.is_armed and standing.loss_e4 == loss_e4
         if not stands or {COVERS.get(each, each) for each in standing.products} != set(words):
-            figure = f"{to_text(standing.loss_e4 or 0)} for {', '.join(standing.products)}"
+            read = "no figure" if standing.loss_e4 is None else to_text(standing.loss_e4)
+            figure = f"{read} for {', '.join(standing.products)}"
             said = figure if standing.is_armed else "nothing"
             raise BrokerUnconfirmedError(
                 f"backstop: asked for {to_text(loss_e4)}, and Dhan reads back {said}: arm it again"

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 from riskguard.core.charges import ChargeFill, ChargeTable, ChargeUnknownError
 from riskguard.core.instrument import Instrument, default_multiplier
@@ -135,7 +136,6 @@ def multiplier_of(key: InstrumentKey, instruments: Mapping[InstrumentKey, Instru
 class ChargeBook:
     """The charges of an account by session date; finished days are computed once."""
 
-    _table: ChargeTable | None = None
     _days: dict[tuple[str, int], tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
     def day(
@@ -157,10 +157,7 @@ class ChargeBook:
     def _day(
         self, session_date: str, fills: Sequence[Fill], instruments: Mapping[InstrumentKey, Instrument]
     ) -> tuple[int, tuple[str, ...]]:
-        if self._table is None:
-            from riskguard.data import charges_text
-
-            self._table = ChargeTable.parse(charges_text())
+        table = _shipped()
         day = date.fromisoformat(session_date)
         by_line: dict[LineKey, list[Fill]] = {}
         for fill in fills:
@@ -170,13 +167,20 @@ class ChargeBook:
         for line, own in sorted(by_line.items()):
             try:
                 made = [_charge_fill(fill, day, instruments) for fill in own]
-                self._table.charge_day(made)
+                table.charge_day(made)
             except (ChargeUnknownError, ValueError) as e:
                 unknown.append(f"{session_date} {':'.join(line)} is gross: {e}")
             else:
                 priced += made
-        note = self._table.charge_day(priced)
+        note = table.charge_day(priced)
         return note.total_e4, (*unknown, *note.unknown)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> ChargeTable:
+    from riskguard.data import charges_text
+
+    return ChargeTable.parse(charges_text())
 
 
 def _charge_fill(fill: Fill, day: date, instruments: Mapping[InstrumentKey, Instrument]) -> ChargeFill:

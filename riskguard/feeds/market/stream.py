@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -222,8 +223,14 @@ def request(code: int, keys: list[Key]) -> str:
 
 
 def _said(error: Exception) -> str:
-    """Return what kind of failure it was; never its text, which may hold the address."""
+    """
+    Return what kind of failure it was, and where it broke if that is no network's; never its text, which may hold the
+    address.
+    """
     status = getattr(getattr(error, "response", None), "status_code", None)
     closed = getattr(getattr(error, "rcvd", None), "code", None)
     detail = f" {status}" if status is not None else f" {closed}" if closed is not None else ""
+    if not isinstance(error, OSError | EOFError) and not type(error).__module__.startswith("websockets"):
+        frames = traceback.extract_tb(error.__traceback__)
+        detail += f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{detail}"

@@ -8,7 +8,6 @@ A channel that hangs holds up itself alone.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -219,7 +218,7 @@ class Dispatcher:
 
         What was sent so within the last minute is not sent again: a database that is gone is told of once a minute.
         """
-        with contextlib.suppress(Exception):
+        try:
             now_us = self.clock.elapsed_us()
             with self._lock:
                 last_us = self._told.get((given.account, given.key))
@@ -234,6 +233,8 @@ class Dispatcher:
                 if channel.wants(given.severity) and channel.name != given.not_to:
                     self._line(channel.name).unwritten.append(message)
                     self._begin(channel)
+        except Exception:  # who tells has lost its database already, and goes on
+            log.exception("an alert could not be sent directly")
 
     def _send_unwritten(self, channel: Channel, line: _Line) -> str:
         message = line.unwritten.popleft()  # this worker is the only one that takes

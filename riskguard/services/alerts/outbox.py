@@ -14,14 +14,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.clock import SystemClock
 from riskguard.ports import Clock
 from riskguard.services.alerts.message import Notice, notice
+from riskguard.store.alerts import ADD, COUNT, NEWEST, TOLD_ELSEWHERE
 from riskguard.store.session import Session, Store
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.alerts import alerts
 
 log = logging.getLogger("riskguard")
 
@@ -31,24 +28,6 @@ WAITING_MAX: Final = 2_000
 WRITE_WAIT_S: Final = 1.0
 TRIES_MAX: Final = 3
 LEVELS: Final = {"critical": logging.CRITICAL, "warning": logging.WARNING}
-
-_a = alerts.c
-ADD = insert_into(
-    alerts, "account", "severity", "code", "message", "at_us", "dedupe_key", "once", "not_to", "is_logged", "earlier",
-    "said_at_us", "last_at_us", ignore=True,
-)  # fmt: skip
-NEWEST = prepare(
-    sa.select(_a.id, _a.said_at_us, _a.untold)
-    .where(_a.account == param("account"), _a.dedupe_key == param("dedupe_key"))
-    .order_by(_a.id.desc())
-    .limit(fixed(1))
-)
-COUNT = prepare(
-    sa.update(alerts)
-    .where(_a.id == param("of_id"))
-    .values(came_again=_a.came_again + 1, untold=_a.untold + 1, last_at_us=param("now_us"))
-)
-TOLD_ELSEWHERE = prepare(sa.update(alerts).where(_a.id == param("of_id")).values(untold=fixed(0)))
 
 
 def write(
@@ -93,7 +72,7 @@ Directly = Callable[[Notice], None]
 
 class OutboxAlerts:
     """
-    `ports.Alerts` on the outbox: `tell` logs, hands the alert to a thread of its own, and returns.
+    `ports.Alerts` and `ports.Outbox`: `tell` logs, hands the alert to a thread of its own, and returns.
 
     The thread writes to the database over connections of its own. What the database does not take in three tries
     goes straight to the channels through *directly*, if there is one, and to the log in any case: a database in
@@ -116,10 +95,16 @@ class OutboxAlerts:
 
     def tell(self, account: str, severity: str, message: str, *, code: str = "", key: str = "") -> None:
         """Tell people; never blocks on the database or a channel, never raises."""
-        with contextlib.suppress(Exception):
+        try:
             given = notice(account, severity, message, self.clock.now_us(), code=code, key=key, is_logged=True)
             log_notice(given)
             self._hand_over(given)
+        except Exception:  # who tells is in the middle of a kill or a sweep
+            log.exception("an alert about %s is in the log only: %s", account, message)
+
+    def keep(self, session: Session, account: str, severity: str, message: str, now_us: int, *, code: str = "") -> bool:
+        """Write it in the caller's transaction: see `write`."""
+        return write(session, account, severity, message, now_us, code=code)
 
     def close(self, wait_s_max: float = 5.0) -> None:
         """Write what waits and end the thread; what cannot be written in time stays in the log."""
@@ -175,7 +160,7 @@ class OutboxAlerts:
         for _ in range(TRIES_MAX if batch else 0):
             try:
                 critical = any(each.severity == "critical" for each in batch)
-                with store.session(durable=critical, wait_s=self._write_wait_s) as session:
+                with store.session(durable=critical, wait_s=self._write_wait_s, account="") as session:
                     for each in batch:
                         put(session, each)
                 return
@@ -184,8 +169,10 @@ class OutboxAlerts:
         for each in batch:
             log.error("the database does not take an alert (%s): %s: %s", said, each.account, each.message)
             if self.directly is not None:
-                with contextlib.suppress(Exception):
+                try:
                     self.directly(each)
+                except Exception as e:  # the next one may get through
+                    log.error("nor could it be sent directly: %s: %s", type(e).__name__, e)
 
 
 def log_notice(given: Any) -> None:

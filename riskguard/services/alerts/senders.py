@@ -61,6 +61,11 @@ def send(channel: Channel, message: dict[str, Any], *, stopped: threading.Event 
     _apprise(given, channel.timeout_ms / 1000, stopped)
 
 
+def run_command(argv: Sequence[str], given: str, timeout_s: float) -> None:
+    """Run a program of the user's, without a shell, on *given*; raises NotSentError unless it ends with 0 in time."""
+    _run(argv, given, timeout_s, _clean_environment(), None)
+
+
 def check_url(url: str, *, timeout_s: float = 20.0) -> None:
     """See whether apprise knows a URL, without sending; raises SettingsError, which never shows it."""
     try:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.clock import SystemClock
 from riskguard.core.account import Account
 from riskguard.core.instrument import Instrument
@@ -28,10 +26,8 @@ from riskguard.errors import DatabaseMissingError, SettingsError, StoreUnavailab
 from riskguard.home import sqlite_path
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.store import books, controls, halt, loader
+from riskguard.store.drill_book import HELD, LAST_KNOWN, RESTING
 from riskguard.store.session import ACCOUNTS, Session, Store
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.orders import live, orders
-from riskguard.store.tables.portfolio import holdings, positions
 
 if TYPE_CHECKING:
     from riskguard.brokers.dhan.sandbox import Scenario
@@ -39,27 +35,6 @@ if TYPE_CHECKING:
 WAIT_S: Final = 2.0
 DEADLINE_MS: Final = 5_000
 Key = tuple[str, str]
-
-_o, _h, _p = orders.c, holdings.c, positions.c
-RESTING = prepare(
-    sa.select(
-        _o.id, _o.exchange_segment, _o.security_id, _o.side, _o.product, _o.order_type, _o.validity, _o.quantity,
-        _o.traded_qty, _o.remaining_qty, _o.price, _o.trigger_price, _o.exit_group, _o.leg_type, _o.created_at,
-    ).where(_o.account_type == param("account"), live(_o.status))
-)  # fmt: skip
-HELD = prepare(
-    sa.select(
-        _h.exchange_segment, _h.security_id, _h.isin, _h.total_qty, _h.available_qty, _h.avg_cost_price, _h.ltp
-    ).where(_h.snapshot_id == param("snapshot_id"))
-)
-LAST_KNOWN = prepare(
-    sa.select(_p.ltp, _p.close_price, _p.buy_avg, _p.sell_avg)
-    .where(
-        _p.account_type == param("account"), _p.exchange_segment == param("segment"), _p.security_id == param("security")
-    )
-    .order_by(_p.snapshot_ts.desc())
-    .limit(fixed(1))
-)  # fmt: skip
 
 
 class DrillLine(NamedTuple):

@@ -263,7 +263,8 @@ def _released(stage: Stage, release: Release, note: Note) -> None:
     stage.look()
     stage.server.expire_token()
     try:
-        release(stage.guard.store, stage.book.account, by=BY, reason=REASON, lock=stage.broker, clock=stage.clock)
+        locks = {stage.book.account: stage.broker}
+        release(stage.guard.store, stage.book.account, by=BY, reason=REASON, locks=locks, clock=stage.clock)
     except ReleaseRefusedError as e:
         note("RELEASE", True, f"refused while the broker cannot be read: {e}", stage.clock.now_us())
     except RiskGuardError as e:

@@ -17,21 +17,10 @@ from riskguard.services import cash_flows
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import books
 from riskguard.store.inbox import digest_of
+from riskguard.store.portfolio import ADD_ENTRY, ADD_HOLDING
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into
-from riskguard.store.tables.portfolio import holdings
-from riskguard.store.tables.statements import ledger_entries
 
 WAIT_S: Final = 5.0
-
-ADD_HOLDING = insert_into(
-    holdings, "snapshot_ts", "account_type", "security_id", "exchange_segment", "isin", "total_qty", "available_qty",
-    "avg_cost_price", "realized_pl", "unrealized_pl", "snapshot_id",
-)  # fmt: skip
-ADD_ENTRY = insert_into(
-    ledger_entries, "account_type", "entry_date", "particulars", "voucherNo", "voucherDate", "debit", "credit", "balance",
-    "created_at", "digest", "kind", ignore=True,
-)  # fmt: skip
 
 
 def sync_holdings(guard: RiskGuard, account: str, broker: Holdings, source: str = "sync") -> int:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Final
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import DAY_US, Calendar
 from riskguard.core.checks import ALWAYS, MANDATORY
 from riskguard.core.limits import Limit
@@ -23,13 +21,10 @@ from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import rulebooks
 from riskguard.store import controls, loader
 from riskguard.store.calendar import calendar
+from riskguard.store.limit_health import BREACHES, EQUITY, NEWEST_FUNDS, NEWEST_MARGIN, NEWEST_MARK, SENT, TRADED, USED
+from riskguard.store.rulebook_rows import ENTRY, LAST_APPLY
 from riskguard.store.session import ACCOUNTS, Session, Store
-from riskguard.store.statements import Prepared, fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.funds import funds, margin_requirements
-from riskguard.store.tables.journal import permits
-from riskguard.store.tables.runs import day_baselines, limit_days, marks
-from riskguard.store.tables.statements import trades
+from riskguard.store.statements import Prepared
 
 WAIT_S: Final = 2.0
 LOOKED_BACK_DAYS: Final = 30
@@ -53,39 +48,6 @@ NEEDS_MARKS: Final = (
 )
 NEEDS_EQUITY: Final = ("concentration", "leverage")
 SUGGEST: Final = "look at `riskguard limits suggest`"
-
-_n, _v, _m, _f, _q = limit_days.c, risk_violations.c, marks.c, funds.c, margin_requirements.c
-USED = prepare(
-    sa.select(_n.limit_id, _n.session_date, _n.approved, _n.peak_pct_e2, _n.peak).where(
-        _n.account == param("account"), _n.session_date >= param("since_date")
-    )
-)
-BREACHES = prepare(
-    sa.select(_v.limit_id, _v.violated_at).where(
-        _v.account_type == param("account"), _v.violated_at >= param("since_s"), _v.limit_id.is_not(None)
-    )
-)
-NEWEST_MARK = prepare(sa.select(sa.func.max(_m.at_us)))
-NEWEST_FUNDS = prepare(sa.select(sa.func.max(_f.snapshot_ts)).where(_f.account_type == param("account")))
-NEWEST_MARGIN = prepare(sa.select(sa.func.max(_q.calculated_at)).where(_q.account_type == param("account")))
-EQUITY = prepare(
-    sa.select(day_baselines.c.opening_equity_e4)
-    .where(day_baselines.c.account == param("account"))
-    .order_by(day_baselines.c.session_date.desc())
-    .limit(fixed(1))
-)
-SENT = prepare(
-    sa.select(sa.func.count())
-    .select_from(permits)
-    .where(
-        permits.c.account == param("account"), permits.c.granted_at_us >= param("since_us"), permits.c.sent_at_us.is_not(None)
-    )
-)  # fmt: skip
-TRADED = prepare(
-    sa.select(sa.func.count())
-    .select_from(trades)
-    .where(trades.c.account_type == param("account"), trades.c.trade_ts >= param("since_s"))
-)
 
 
 def _accounts(store: Store, look: Callable[[Session, str], Iterable[Finding]]) -> Iterator[Finding]:
@@ -258,8 +220,8 @@ def rulebook_files(store: Store, now_us: int) -> Iterator[Finding]:
                 Severity.INFO, "limits", f"{names} of `{account}` loosen with the session of {due.from_date}",
                 "applying a rulebook withdraws it",
             )  # fmt: skip
-        row = session.row(rulebooks.LAST_APPLY, account=account)
-        entry = session.row(rulebooks.ENTRY, account=account, sequence=row[0]) if row and row[0] else None
+        row = session.row(LAST_APPLY, account=account)
+        entry = session.row(ENTRY, account=account, sequence=row[0]) if row and row[0] else None
         if entry is None:
             return
         body = json.loads(entry[0])

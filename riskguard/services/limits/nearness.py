@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.assess import Finding
 from riskguard.core.direction import Direction
 from riskguard.core.exposure import underlying_of
@@ -24,10 +22,8 @@ from riskguard.core.order import Order
 from riskguard.core.usage import NEAR_PCT, Gauge, Recalled, Used, gauges, tier_of
 from riskguard.services.overview import kept_limits
 from riskguard.store import loader
+from riskguard.store.nearness import APPROVED, COUNTED, DAY, SAVE
 from riskguard.store.session import Session, Store
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import limit_days
 
 log = logging.getLogger("riskguard")
 
@@ -37,31 +33,6 @@ LOOKED_BACK_MAX: Final = 2_000
 """Entries a new process looks back over for what was not counted: the journal of years is not walked for a day."""
 LIMIT_SETS_KEPT: Final = 8
 WAIT_S: Final = 1.0
-
-_d, _n = decisions.c, limit_days.c
-APPROVED = prepare(
-    sa.select(_d.sequence, _d.decided_at_us, _d.body)
-    .where(
-        _d.account == param("account"), _d.sequence > param("after"), _d.approved == fixed(1),
-        _d.decided_at_us >= param("since_us"), _d.kind.in_([fixed("ORDER"), fixed("MODIFY")]),
-    )
-    .order_by(_d.sequence)
-    .limit(param("most"))
-)  # fmt: skip
-COUNTED = prepare(
-    sa.select(sa.func.max(_n.to_sequence)).where(
-        _n.account == param("account"), _n.session_date == param("session_date")
-    )
-)
-DAY = prepare(
-    sa.select(_n.limit_id, _n.approved, _n.near_misses, _n.peak_pct_e2, _n.peak, _n.warned_pct).where(
-        _n.account == param("account"), _n.session_date == param("session_date")
-    )
-)
-SAVE = insert_into(
-    limit_days, "account", "session_date", "limit_id", "check_name", "approved", "near_misses", "peak_pct_e2", "peak",
-    "warned_pct", "to_sequence", replace=True,
-)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -17,40 +17,20 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import SEARCH_DAYS_MAX, Calendar
 from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.rulebook import Change, Rulebook, changes
 from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.store import controls, journal, loader
 from riskguard.store.calendar import calendar
+from riskguard.store.rulebook_rows import ENTRY, LAST_APPLY, SEGMENTS_HELD
 from riskguard.store.session import ACCOUNTS, Session, Store
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import control_actions
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import day_books
 
 log = logging.getLogger("riskguard")
 
 WAIT_S: Final = 5.0
 ACKNOWLEDGED_DAYS_MAX: Final = 92
 """A quarter: a limit that only watches for longer than that is one nobody means to enforce."""
-
-_a, _d, _b = control_actions.c, decisions.c, day_books.c
-LAST_APPLY = prepare(
-    sa.select(sa.func.max(_a.sequence)).where(_a.account == param("account"), _a.kind == fixed("APPLY"))
-)
-ENTRY = prepare(
-    sa.select(_d.body).where(
-        _d.account == param("account"), _d.sequence == param("sequence"), _d.kind == fixed("APPLY")
-    )
-)
-SEGMENTS_HELD = prepare(
-    sa.select(_b.exchange_segment)
-    .where(_b.account == param("account"), _b.session_date == param("session_date"))
-    .distinct()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +216,7 @@ def take_effect(session: Session, account: str, now_us: int) -> bool:
     due = waiting(session, account)
     if due is None or due.from_date > loader.session_date(now_us):
         return False
+    session.need_wide()
     by_id = {limit.id: limit for limit in standing(session, account)}
     action_id = controls.open_action(session, account, "APPLY", due.by, f"waited from entry {due.sequence}", now_us)
     done, left = [], []

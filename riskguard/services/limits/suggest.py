@@ -13,8 +13,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import DAY_US
 from riskguard.core.limits import Limit
 from riskguard.core.money import SCALE
@@ -25,15 +23,10 @@ from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.services.limits.nearness import asked_of
 from riskguard.services.limits.rulebooks import standing
 from riskguard.store import loader
+from riskguard.store.limit_history import CHUNK, LOWEST, NEAR, OLDER, REFUSED, TRADES
 from riskguard.store.session import ACCOUNTS, Store
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import limit_days, pnl_readings
-from riskguard.store.tables.statements import trades
 
 WAIT_S: Final = 2.0
-CHUNK: Final = 500
 ENTRIES_MAX: Final = 50_000
 """Journal entries looked at, newest first: about half a minute of work, and more than a busy month."""
 
@@ -70,37 +63,6 @@ RULES: Final[dict[str, Rule]] = {
     "daily_loss": LOSS,
 }  # fmt: skip
 """Checks whose number is a trader's own. The others are the exchange's, the broker's, or a time to be told within."""
-
-_d, _v, _n, _r = decisions.c, risk_violations.c, limit_days.c, pnl_readings.c
-OLDER = prepare(
-    sa.select(_d.sequence, _d.kind, _d.approved, _d.decided_at_us, _d.body)
-    .where(_d.account == param("account"), _d.sequence < param("before"))
-    .order_by(_d.sequence.desc())
-    .limit(fixed(CHUNK))
-)
-REFUSED = prepare(
-    sa.select(_v.limit_id, sa.func.count())
-    .where(_v.account_type == param("account"), _v.violated_at >= param("since_s"), _v.limit_id.is_not(None))
-    .group_by(_v.limit_id)
-)
-NEAR = prepare(
-    sa.select(_n.limit_id, sa.func.sum(_n.near_misses))
-    .where(_n.account == param("account"), _n.session_date >= param("since_date"))
-    .group_by(_n.limit_id)
-)
-LOWEST = prepare(
-    sa.select(_r.session_date, sa.func.min(_r.day_pnl_e4))
-    .where(
-        _r.account == param("account"), _r.session_date >= param("since_date"), _r.day_pnl_e4.is_not(None),
-        _r.fresh_marks == fixed(1),
-    )
-    .group_by(_r.session_date)
-)  # fmt: skip
-TRADES = prepare(
-    sa.select(sa.func.count())
-    .select_from(trades)
-    .where(trades.c.account_type == param("account"), trades.c.trade_ts >= param("since_s"))
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,48 +13,30 @@ registration: see the README.)
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
-
-import sqlalchemy as sa
-from pydantic import ValidationError
 
 from riskguard.core.copying import CopyRule, entry_quantity, exit_quantity, is_beyond, ratio_of, worst_price_e4
 from riskguard.core.decide import Decision, decide
 from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_text
 from riskguard.core.order import Order
-from riskguard.core.params import explain
 from riskguard.core.reject import Reject, RejectCode
 from riskguard.core.state import TradingState
-from riskguard.errors import InputError, SettingsError, UnknownAccountError
+from riskguard.errors import InputError
 from riskguard.services.kill import latch
 from riskguard.services.kill.followers import copies_go_on
 from riskguard.services.orders.restating import restate
 from riskguard.store import copies, journal, loader, supply
+from riskguard.store.copy_rules import RECORDED_FILL, read_rules
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.authentication import config
-from riskguard.store.tables.statements import trades
+from riskguard.store.session import Session
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard
 
-PREFIX = "riskguard.copy."
-RULES = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(fixed(f"{PREFIX}%"))))
-RECORDED_FILL = prepare(
-    sa.select(sa.func.count())
-    .select_from(trades)
-    .where(
-        trades.c.account_type == param("account"), trades.c.order_id == param("order_id"),
-        trades.c.security_id == param("security_id"), trades.c.exchange_segment == param("exchange_segment"),
-        trades.c.side == param("side"),
-    )
-)  # fmt: skip
 
 Mode = Literal["any", "all"]
 
@@ -123,34 +105,6 @@ class _Move:
     price_e4: int | None
     fill: LeaderFill | None
     is_recorded: bool
-
-
-def read_rules(session: Session, leader: str | None = None) -> list[CopyRule]:
-    """Read who copies whom, by name of the follower; raises SettingsError for a row that is no rule."""
-    found = []
-    for key, value in session.rows(RULES):
-        try:
-            rule = CopyRule.model_validate(json.loads(value))
-        except (ValidationError, ValueError) as e:
-            said = explain(e, tuple(CopyRule.model_fields)) if isinstance(e, ValidationError) else str(e)
-            raise SettingsError(f"config row `{key}`: {said}; set it anew with `riskguard copies set`") from None
-        if leader is None or rule.leader == leader:
-            found.append(rule)
-    return sorted(found, key=lambda rule: (rule.leader, rule.follower))
-
-
-def save_rule(session: Session, rule: CopyRule, now_us: int) -> None:
-    """Keep how one follower copies; one rule per follower. Raises UnknownAccountError."""
-    from riskguard.services.settings import SAVE
-
-    known = tuple(row[0] for row in session.rows(ACCOUNTS))
-    for name in (rule.leader, rule.follower):
-        if name not in known:
-            raise UnknownAccountError(name, known)
-    session.run(
-        SAVE, key=f"{PREFIX}{rule.follower}", value=rule.model_dump_json(), data_type="json", category="copy_trading",
-        description="riskguard: how this follower copies its leader", updated_at=now_us // 1_000_000,
-    )  # fmt: skip
 
 
 def check_copies(guard: RiskGuard, asked: Order | LeaderFill, *, mode: Mode = "any") -> CopyDecision:
@@ -372,16 +326,16 @@ def _together(
 def _attempt(guard: RiskGuard, orders: list[Order], *, durable: bool) -> list[Decision]:
     with guard.store.session(durable=durable) as session:
         now_us = guard.clock.now_us()
-        session.connection.execute("SAVEPOINT copies")
+        before = session.savepoint()
         found = [_one(guard, session, order, now_us) for order in orders]
         if all(each.approved for each in found):
-            session.connection.execute("RELEASE copies")
+            before.release()
         elif not durable:
             guard.store.roll_back(session)
             return [_unrecorded(each) for each in found]
         else:
             # What was granted on the way is taken back with its journal entries; the refusals are written instead.
-            session.connection.execute("ROLLBACK TO copies")
+            before.back()
             session.heads.clear()
             refused = ", ".join(sorted({each.order.account for each in found if not each.approved}))
             found = [each if not each.approved else _not_alone(each, refused) for each in found]

@@ -38,9 +38,9 @@ from riskguard.services.orders.kept import Kept
 from riskguard.services.orders.permits import Approved, Permit
 from riskguard.services.orders.restating import restate
 from riskguard.services.orders.sending import ANSWER_WAIT_S
-from riskguard.store import books, controls, halt, journal, loader, permits, supply, violations
+from riskguard.store import books, controls, folding, halt, journal, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError
+from riskguard.store.session import ACCOUNTS, CommitUnknownError, Session, Store, StoreBusyError, WideNeededError
 
 if TYPE_CHECKING:
     from riskguard.core.seen import SeenMargin
@@ -77,7 +77,7 @@ class RiskGuard:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.kept = Kept(store)
+        self.kept = Kept(store, heeds_skew=clock is store.clock)
         self._quotes: dict[tuple[str, str], Quote] = {}
         self._saved_marks: dict[tuple[str, str], int] = {}
         self.halt_directories = tuple(str(directory / halt.HALT) for directory in store.directories)
@@ -152,9 +152,17 @@ class RiskGuard:
         Answer in one transaction. A refusal found on the NORMAL connection is thrown away and made again on
         the FULL one: whichever decision commits is the answer.
         """
+        try:
+            return self._answer_in(order, emergency_by, flags, durable, self.kept.width(order.account))
+        except WideNeededError:
+            return self._answer_in(order, emergency_by, flags, durable, None)
+
+    def _answer_in(
+        self, order: Order, emergency_by: str, flags: latch.Flags, durable: bool, width: str | None
+    ) -> Decision:  # fmt: skip
         wrote_generation: int | None = None
         released: frozenset[str] = frozenset()
-        with self.store.session(durable=durable) as session:
+        with self.store.session(durable=durable, account=width) as session:
             now_us = self.clock.now_us()
             if session.waited or durable:
                 flags = latch.look(self.halt_directories, order.account, now_us)
@@ -206,7 +214,7 @@ class RiskGuard:
         if loaded.writes:
             self.kept.loaded.pop(order.account, None)
         else:
-            loader.fold_attempt(loaded, decision)
+            folding.fold_attempt(loaded, decision)
             self.kept.loaded[order.account] = loaded
         return decision
 
@@ -243,7 +251,7 @@ class RiskGuard:
         self._keep_limits(session, loaded, decision)
         row = permits.grant(session, decision, head.sequence + 1, emergency_by, **more)
         head = journal.append(
-            session, order.account, entry, _contents(decision), decision.decided_at_us,
+            session, order.account, entry, {**_contents(decision), "permit": row.said()}, decision.decided_at_us,
             client_order_id=order.client_order_id, approved=True, strategy=order.strategy,
         )  # fmt: skip
         decision.sequence = head.sequence
@@ -255,11 +263,12 @@ class RiskGuard:
         order = decision.order
         causes = loaded.raised
         violation_id = self.refuse(session, loaded, decision, reused=reused)
-        self.kept.repeats.flush(session, decision.decided_at_us)
+        whose = None if session.is_wide else order.account
+        self.kept.repeats.flush(session, decision.decided_at_us, whose)
         session.read_heads(order.account, loaded.group)
         self.store.commit(session)
         decision.recorded = True
-        self.kept.repeats.flushed()
+        self.kept.repeats.flushed(whose)
         self.kept.repeats.wrote(decision, violation_id)
         if loaded.raised != causes:
             loaded.key = ()  # a halt and void permits are not folded in: this process, too, reads the account anew
@@ -276,12 +285,13 @@ class RiskGuard:
         """
         order = decision.order
         self._keep_limits(session, loaded, decision)
+        broken = violations.rows_of(decision)
         head = journal.append(
-            session, order.account, kind, _contents(decision), decision.decided_at_us,
-            client_order_id=None if reused else order.client_order_id, strategy=order.strategy,
+            session, order.account, kind, {**_contents(decision), "violations": violations.claim(broken)},
+            decision.decided_at_us, client_order_id=None if reused else order.client_order_id, strategy=order.strategy,
         )  # fmt: skip
         decision.sequence = head.sequence
-        violation_id = violations.record(session, decision, head.sequence)
+        violation_id = violations.write(session, broken, head.sequence)
         if decision.facts is not None:
             instrument = decision.facts.instrument
             plan = loaded.account.limits.plan(order, "" if instrument is None else underlying_of(instrument))
@@ -313,14 +323,14 @@ class RiskGuard:
         try:
             if decision.approved and not restated and decision.permit is not None:
                 decision.recorded = True
-                loader.fold_grant(loaded, decision, decision.permit.row)  # type: ignore[attr-defined]
+                folding.fold_grant(loaded, decision, decision.permit.row)  # type: ignore[attr-defined]
                 self.kept.limit_sets.add(decision.limits_digest)
             elif not restated:
-                loader.fold_attempt(loaded, decision)
+                folding.fold_attempt(loaded, decision)
                 self.kept.limit_sets.add(decision.limits_digest)
             if restated and loaded.writes:
                 return
-        except loader.MemoryFullError:
+        except folding.MemoryFullError:
             return
         self.kept.loaded[name] = loaded
 
@@ -378,7 +388,7 @@ class RiskGuard:
     def count_cancel(self, account: str, order_id: str = "") -> None:
         """Count one cancel message in the account's throttle; call it before the message leaves. Never raises."""
         try:
-            with self.store.session(durable=False) as session:
+            with self.store.session(durable=False, account=account) as session:
                 permits.count_message(session, account, "CANCEL", self.clock.now_us(), order_id)
         except StoreError as e:
             log.warning("a cancel of %s was sent without being counted: %s", account, e)
@@ -466,7 +476,7 @@ class RiskGuard:
             listener(exchange_segment, security_id, made)
         if now_us - self._saved_marks.get(key, 0) >= SHARED_MARK_US:
             try:
-                with self.store.session(durable=False) as session:
+                with self.store.session(durable=False, account="") as session:
                     stands = books.mark(session, key)
                     if stands is None or supersedes(made, stands, now_us):
                         books.save_mark(session, key, made, "pushed")
@@ -576,7 +586,8 @@ class RiskGuard:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<RiskGuard {self.store.url} in process {os.getpid()}>"
+        shown = self.store.url if self.store.dialect == "sqlite" else self.store.place  # never a password
+        return f"<RiskGuard {shown} in process {os.getpid()}>"
 
 
 def _contents(decision: Decision) -> dict[str, Any]:

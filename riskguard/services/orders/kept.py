@@ -15,7 +15,7 @@ from riskguard.errors import UnknownAccountError
 from riskguard.services.kill import latch
 from riskguard.services.limits import rulebooks
 from riskguard.services.sweeps.reconciler import book_loose
-from riskguard.store import loader, permits, supply, violations
+from riskguard.store import folding, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, Session, Store
 
@@ -30,6 +30,8 @@ class Kept:
     limit_sets: set[str] = field(default_factory=set)  # digests known to be on disk
     repeats: violations.Repeats = field(default_factory=violations.Repeats)
     pid: int = field(default_factory=os.getpid)
+    opened: int = 0
+    heeds_skew: bool = False  # what is stored is dated by the database's clock, and quotes by this host's
 
     def leave_the_parent(self) -> bool:
         """Start over in a forked child, whose parent's counts are not its own; True if that was needed."""
@@ -39,6 +41,11 @@ class Kept:
         self.repeats = violations.Repeats()
         self.loaded.clear()
         return True
+
+    def width(self, account: str) -> str | None:
+        """Return what a session for this account says of itself: its name, None where a limit sums over all accounts."""
+        kept = self.loaded.get(account)
+        return None if kept is not None and "everybody" in kept.account.limits.needs else account
 
     def keep(self, session: Session, loaded: Loaded, now_us: int) -> None:
         """Put *loaded* back as of this committed transaction, whose heads were read again after its last write."""
@@ -58,6 +65,9 @@ class Kept:
                 kept.writes = False
                 return kept
         self.settled_flags.clear()  # whatever changed may have been a release: look at the flags again
+        if self.opened != self.store.opened:
+            self.opened = self.store.opened
+            self.limit_sets.clear()  # another server, or an older copy, may not have them
         group = loader.group_of(session, name) or ""
         writes = permits.expire(session, name, now_us) > 0
         writes |= latch.adopt_sql(session, name, group, now_us)
@@ -68,14 +78,22 @@ class Kept:
         supply.at_load(session, loaded, now_us)
         for (account, strategy, violation_id), repeats in self.repeats.counts.items():
             if account == name:  # asked here, and not on disk yet
-                loader.count_attempts(loaded, strategy, repeats, now_us)
+                folding.count_attempts(loaded, strategy, repeats, now_us)
                 turn, at_us = self.repeats.turns.get(violation_id, (None, 0))
                 if turn is not None and at_us > loaded.looped_since_us:
-                    loader.count_refusals(loaded, turn, repeats, at_us)
+                    folding.count_refusals(loaded, turn, repeats, at_us)
         if self.store.is_behind(session.heads["GLOBAL"].generation):
             said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
             loaded.account.causes += (
                 Cause("GLOBAL", TradingState.HALTED, "GENERATION_AHEAD", said, "riskguard", now_us),
+            )
+            loaded.account.settle_state()
+        if self.heeds_skew and self.store.skew_us:
+            said = (
+                f"this host's clock and the database's differ by {abs(self.store.skew_us) / 1e6:.1f} s: set one right"
+            )
+            loaded.account.causes += (
+                Cause("GLOBAL", TradingState.REDUCE_ONLY, "CLOCK_SKEW", said, "riskguard", now_us),
             )
             loaded.account.settle_state()
         loaded.writes = writes

@@ -15,17 +15,11 @@ from riskguard.core.order import Order
 from riskguard.core.seen import SeenMargin
 from riskguard.errors import OrderInvalidError, SettingsError
 from riskguard.store import supply
-from riskguard.store.statements import insert_into
-from riskguard.store.tables.funds import margin_requirements
+from riskguard.store.margins import ADD
 
 if TYPE_CHECKING:
     from riskguard.ports import Margins
     from riskguard.services.orders.guard import RiskGuard
-
-ADD = insert_into(
-    margin_requirements, "account_type", "security_id", "exchange_segment", "quantity", "price", "product", "total_margin",
-    "span_margin", "exposure_margin", "var_margin", "calculated_at", "side", "leg_set",
-)  # fmt: skip
 
 
 def prepare(guard: RiskGuard, orders: Order | Sequence[Order], margins: Margins | None = None) -> SeenMargin:

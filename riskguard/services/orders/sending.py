@@ -11,9 +11,9 @@ from riskguard.errors import PermitNotSendableError, RiskGuardError
 from riskguard.services.kill import latch
 from riskguard.services.orders.permits import Permit
 from riskguard.services.orders.restating import admits, causes_of
-from riskguard.store import loader, permits
+from riskguard.store import folding, loader, permits
 from riskguard.store.loader import Loaded
-from riskguard.store.session import Session
+from riskguard.store.session import Session, WideNeededError
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard
@@ -26,8 +26,15 @@ ANSWER_WAIT_S = 2.0
 
 def mark_sent(guard: RiskGuard, permit: Permit) -> None:
     """Mark SENT in a FULL transaction, looking at the state again; see `Permit.sending`."""
+    try:
+        _mark_sent(guard, permit, permit.row.account)
+    except WideNeededError:
+        _mark_sent(guard, permit, None)
+
+
+def _mark_sent(guard: RiskGuard, permit: Permit, width: str | None) -> None:
     name, account = permit.row.client_order_id, permit.row.account
-    with guard.store.session(durable=True) as session:
+    with guard.store.session(durable=True, account=width) as session:
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, account, now_us)
         loaded = guard.kept.open(session, account, now_us)
@@ -45,7 +52,7 @@ def mark_sent(guard: RiskGuard, permit: Permit) -> None:
         row.state, row.sent_at_us = "SENT", now_us
         permit.row = row
         if not loaded.writes and row.kind == "NEW":
-            loader.fold_sent(loaded, row, now_us)
+            folding.fold_sent(loaded, row, now_us)
             guard.kept.keep(session, loaded, now_us)
 
 
@@ -54,33 +61,43 @@ def note_answer(guard: RiskGuard, permit: Permit, state: str, *, order_id: str |
     Write what the broker answered. Never raises: the order is out, and a lost answer is only doubt, which
     the next reconciliation settles by the correlation id.
     """
-    row = permit.row
     try:
-        with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
-            now_us = guard.clock.now_us()
-            loaded = guard.kept.open(session, row.account, now_us)
-            current = permits.one(session, row.account, row.client_order_id)
-            if current is None or current.state != "SENT":
-                return  # a feed told us first
-            if current.kind == "MODIFY" and state == "ACKED":
-                permits.merge(session, current, now_us)
-                row.state = "MERGED"
-                return
-            permits.move(session, current, state, now_us, order_id=order_id, why=why)
-            session.read_heads(row.account, loaded.group)
-            guard.store.commit(session)
-            row.state, row.order_id = state, order_id
-            if state == "ACKED" and order_id is not None and not loaded.writes:
-                loader.fold_acknowledged(loaded, row, order_id)
-                guard.kept.keep(session, loaded, now_us)
+        try:
+            _note_answer(guard, permit, state, permit.row.account, order_id=order_id, why=why)
+        except WideNeededError:
+            _note_answer(guard, permit, state, None, order_id=order_id, why=why)
     except RiskGuardError as e:
-        log.warning("the answer to %s could not be written: %s; it stays reserved", row.client_order_id, e)
+        name = permit.row.client_order_id
+        log.warning("the answer to %s could not be written: %s; it stays reserved", name, e)
+
+
+def _note_answer(
+    guard: RiskGuard, permit: Permit, state: str, width: str | None, *, order_id: str | None, why: str
+) -> None:  # fmt: skip
+    row = permit.row
+    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=width) as session:
+        now_us = guard.clock.now_us()
+        loaded = guard.kept.open(session, row.account, now_us)
+        current = permits.one(session, row.account, row.client_order_id)
+        if current is None or current.state != "SENT":
+            return  # a feed told us first
+        if current.kind == "MODIFY" and state == "ACKED":
+            permits.merge(session, current, now_us)
+            row.state = "MERGED"
+            return
+        permits.move(session, current, state, now_us, order_id=order_id, why=why)
+        session.read_heads(row.account, loaded.group)
+        guard.store.commit(session)
+        row.state, row.order_id = state, order_id
+        if state == "ACKED" and order_id is not None and not loaded.writes:
+            folding.fold_acknowledged(loaded, row, order_id)
+            guard.kept.keep(session, loaded, now_us)
 
 
 def release_permit(guard: RiskGuard, permit: Permit) -> None:
     """Give back a reservation that was never sent; afterwards the id stays used."""
     row = permit.row
-    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S) as session:
+    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=row.account) as session:
         guard.kept.loaded.pop(row.account, None)
         current = permits.one(session, row.account, row.client_order_id)
         if current is None or current.state != "GRANTED":
@@ -117,7 +134,9 @@ def _unsendable(row: permits.PermitRow, causes: tuple[Cause, ...], loaded: Loade
         return f"trading is {state.name} now: " + "; ".join(cause.sentence() for cause in causes)
     first = set(json.loads(row.cancel_first))
     line = loaded.account.positions.get((row.exchange_segment, row.security_id), {}).get(row.product)
-    resting = first & {each.order_id or each.key for each in (line.working.values() if line else ())}
+    # What was granted and not sent when this exit was judged was named by its key; sent since, it has an order id too.
+    working = line.working.values() if line is not None else ()
+    resting = sorted(each.order_id or each.key for each in working if first & {each.order_id, each.key})
     if resting:
-        return f"cancel {', '.join(sorted(resting))} first: this exit needs their room"
+        return f"cancel {', '.join(resting)} first: this exit needs their room"
     return ""

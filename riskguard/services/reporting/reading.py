@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
-import sqlite3
-from collections.abc import Iterator
 from typing import Any, Final
 
-from riskguard.clock import SystemClock
 from riskguard.core.calendar import DAY_US, ist_us
 from riskguard.core.limits import LimitSet
 from riskguard.core.money import rupees, to_e4
 from riskguard.core.state import severest
-from riskguard.errors import SettingsError, StoreUnavailableError, UnknownAccountError
+from riskguard.errors import SettingsError, UnknownAccountError
 from riskguard.ports import Clock
 from riskguard.services.alerts import records
 from riskguard.services.kill import latch
@@ -35,7 +31,8 @@ from riskguard.services.reporting.day import (
     Step,
     Told,
 )
-from riskguard.services.reporting.statements import (
+from riskguard.store import controls, halt, loader
+from riskguard.store.day_report import (
     AT_BROKER,
     BOOK,
     CHARGE_LINES,
@@ -52,9 +49,7 @@ from riskguard.services.reporting.statements import (
     STEPS,
     VIOLATIONS,
 )
-from riskguard.store import controls, halt, loader
-from riskguard.store import sqlite as lite
-from riskguard.store.session import ACCOUNTS, Session, Store
+from riskguard.store.session import ACCOUNTS, Session, Store, clock_of
 from riskguard.store.statements import Prepared
 
 WAIT_S: Final = 5.0
@@ -74,31 +69,12 @@ def day_report(store: Store, account: str, date: str, *, clock: Clock | None = N
         raise SettingsError(f"date `{date[:20]}`: wants one like 2026-11-23") from None
     from_us = ist_us(day)
     when = {"account": account, "session_date": day.isoformat(), "from_us": from_us, "to_us": from_us + DAY_US}
-    now_us = (clock or SystemClock()).now_us()
-    with _reading(store) as session:
+    now_us = clock_of(store, clock).now_us()
+    with store.reading(WAIT_S) as session:
         known = tuple(row[0] for row in session.rows(ACCOUNTS))
         if account not in known:
             raise UnknownAccountError(account, known)
         return _read(session, when, now_us)
-
-
-@contextlib.contextmanager
-def _reading(store: Store) -> Iterator[Session]:
-    """
-    One instant of the database without its write lock: a day of refusals takes longer to read than a check may wait.
-
-    Raises StoreUnavailableError and its family.
-    """
-    connection = lite.connect(store.path, durable=False)
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {round(WAIT_S * 1000)}")
-        connection.execute("PRAGMA query_only = 1")
-        connection.execute("BEGIN")
-        yield Session(store, connection, False, False)
-    except sqlite3.Error as e:
-        raise StoreUnavailableError(f"the database cannot be read: {e}") from None
-    finally:
-        connection.close()
 
 
 def _ask(session: Session, statement: Prepared, when: dict[str, Any]) -> list[tuple[Any, ...]]:

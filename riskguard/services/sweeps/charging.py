@@ -226,9 +226,14 @@ def charge_table() -> ChargeTable:
     """
     try:
         path = host_home() / FILE
-        stamp = path.stat().st_mtime_ns
-    except (OSError, RuntimeError):
+    except RuntimeError:  # a user without a home has no table there
         return _shipped()
+    try:
+        stamp = path.stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return _shipped()
+    except OSError:
+        stamp = -1  # it is there and cannot be looked at: reading it says why
     return _own(path, stamp)
 
 

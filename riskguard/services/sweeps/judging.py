@@ -92,12 +92,16 @@ def _write(session: Session, account: Account, action: Action, now_us: int) -> N
     if action.state is TradingState.ACTIVE:
         did = f"TASK_{action.task.upper()}" if action.task else "NONE"
     action_kills_part = action.kill and not kill
-    violations.live_breach(
-        session, account.name, finding.code, limit.id, str(limit.scope), finding.measured_e4, finding.limit_e4, did,
+    broken = violations.live_row(
+        account.name, finding.code, limit.id, str(limit.scope), finding.measured_e4, finding.limit_e4, did,
         finding.message, now_us, limit.row_id, unit=finding.unit,
     )  # fmt: skip
-    contents = {"action": did, "limit": limit.id, "finding": finding.message, "digest": account.limits.digest}
-    journal.append(session, account.name, "STATE", {**contents, "scope": scope}, now_us)
+    contents = {
+        "action": did, "limit": limit.id, "finding": finding.message, "digest": account.limits.digest, "scope": scope,
+        "violations": violations.claim([broken]),
+    }  # fmt: skip
+    head = journal.append(session, account.name, "STATE", contents, now_us)
+    violations.write(session, [broken], head.sequence)
     if not kill and action.state is not TradingState.ACTIVE:
         cause = Cause(scope, action.state, action.cause, finding.message, "sweep", now_us)
         controls.raise_cause(session, account.name, cause, soft=action.soft, limit_id=limit.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from riskguard.core.account import Account, InstrumentKey
@@ -29,8 +29,6 @@ __all__ = ["Measured", "group_pnl", "measure", "measured", "quotes_of"]
 PEER_AGE_US_MAX = 60_000_000
 """A peer's reading older than this is not today's figure any more, only the last one known."""
 
-LineKey = tuple[str, str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -50,8 +48,7 @@ class Measured:
     @property
     def realised_e4(self) -> int | None:
         """Made on closed quantity today, charges and what a person said taken off."""
-        realised_e4 = self.pnl.realised_e4
-        return None if realised_e4 is None else realised_e4 - self.pnl.charges_e4 + self.pnl.adjustment_e4
+        return self.pnl.net_realised_e4
 
     def by_strategy(self) -> dict[str, int | None]:
         """Return each strategy's P&L, its share of the charges taken off."""
@@ -69,13 +66,13 @@ def measured(session: Session, account: Account, quotes: dict[InstrumentKey, Quo
 
 def measure(
     session: Session, account: Account, quotes: Mapping[InstrumentKey, Quote], date: str, now_us: int,
-    seen: Seen | None = None, keep: Collection[LineKey] = (),
+    seen: Seen | None = None,
 ) -> Measured:  # fmt: skip
     """
     Measure the day against its baseline; unknown, with the reason, where something it needs is missing.
 
-    *seen* is this sweep's own look at the broker; without one its last stored lists count. *keep* are lines a person
-    keeps out of the day. Writes what it learnt: the charges, and which carried lines the broker counts as we do.
+    *seen* is this sweep's own look at the broker; without one its last stored lists count. Writes what it learnt: the
+    charges, and which carried lines the broker counts as we do.
     """
     baseline = books.baseline(session, account.name, date)
     if baseline is None:
@@ -89,17 +86,17 @@ def measure(
     phase_of = phases(session, account, now_us)
     worths, events = _expired(session, account, phase_of, date)
     charges = day_charges(session, account.name, date, account.instruments, now_us, events)
-    kept = frozenset(keep)
     pnl = day_pnl(
-        account.positions, account.instruments, quotes, charges.total_e4 or 0, now_us, adjustment_e4,
-        phase_of=phase_of, settlements_e4=worths, outside=lambda key, product: (*key, product) in kept,
+        account.positions, account.instruments, quotes, charges.total_e4, now_us, adjustment_e4,
+        phase_of=phase_of, settlements_e4=worths,
     )  # fmt: skip
     if charges.total_e4 is None:
-        pnl = replace(pnl, total_e4=None, fresh=False, detail="; ".join(filter(None, (pnl.detail, charges.reason))))
+        pnl = replace(pnl, detail="; ".join(filter(None, (pnl.detail, charges.reason))))
+    known = charges.total_e4 is not None
     pnl = replace(
         pnl,
-        segments=by_segment(pnl.lines, charges.segments),
-        strategies=by_strategy(pnl.lines, charges.attributed, charges.strategies),
+        segments=by_segment(pnl.lines, charges.segments if known else None),
+        strategies=by_strategy(pnl.lines, charges.attributed, charges.strategies if known else None),
         exit_cost_e4=_exit_cost_e4(account, pnl.lines, charges, date) if _asked(account, "include_exit_cost") else None,
         holdings_e4=(
             _holdings_e4(session, account, quotes, phase_of, date, now_us)
@@ -114,7 +111,7 @@ def measure(
 
 def _unknown(reason: str, source: str = "") -> Measured:
     nobody = Figure(None, reason)
-    return Measured(DayPnl(None, 0, False, reason), PnlViews(nobody, nobody, nobody), source=source)
+    return Measured(DayPnl(None, None, False, reason), PnlViews(nobody, nobody, nobody), source=source)
 
 
 def clock_went_back(session: Session, account: str, date: str) -> str:

@@ -23,7 +23,8 @@ from riskguard.clock import SystemClock
 from riskguard.ports import Alerts, Clock
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.sweeps.notices import Notices
-from riskguard.services.sweeps.sweeper import LogAlerts, Sweeper
+from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.services.sweeps.voice import LogAlerts
 from riskguard.store.session import GLOBAL
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Schedule:
         self.add(Job(HEART, "heart", HEART_S, self._beat, outlasts=True))
         self.add(Job(NOTICES, "alerts", HEART_S, self.notices.flush, outlasts=True))
         for sweeper in sweepers:
-            each_s = every_s or sweeper.interval_us / 1_000_000
+            each_s = every_s or sweeper.slots.interval_us / 1_000_000
             self.add(
                 Job(f"sweep-{sweeper.account}", "loss", each_s, partial(_sweep, sweeper), sweeper.account, waiting_max)
             )

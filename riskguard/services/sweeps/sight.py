@@ -11,8 +11,6 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.account import Account, InstrumentKey
 from riskguard.core.instrument import root_of
 from riskguard.core.limits import Limit
@@ -27,69 +25,20 @@ from riskguard.core.quote import Quote
 from riskguard.core.seen import Seen
 from riskguard.core.state import NARROW, severest
 from riskguard.errors import SettingsError
-from riskguard.services.orders.copying import read_rules
 from riskguard.services.sweeps.known import Known
-from riskguard.services.tokens import ACTIVE
 from riskguard.store import books, controls, loader, supply
 from riskguard.store.calendar import calendar
+from riskguard.store.copy_rules import read_rules
+from riskguard.store.logins import ACTIVE
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.copy_trading import copy_mappings
-from riskguard.store.tables.journal import LIVE_PERMIT_STATES, accounts, permits
-from riskguard.store.tables.orders import orders
-from riskguard.store.tables.runs import day_books, pnl_readings
-from riskguard.store.tables.statements import trades
+from riskguard.store.sight import COPIED, FILLS, FILLS_COUNT, IN_GROUP, LAST_KNOWN, LEGS
+from riskguard.store.tables.journal import LIVE_PERMIT_STATES
 
 FILL_CHECKS: Final = frozenset({"loss_streak", "cooldown", "trades_per_day", "position_loss"})
 HOUR_CHECKS: Final = frozenset({"feed_health", "token_expiry", "square_off_time", "expiry_day"})
 STOPS: Final = frozenset({"STOP_LOSS", "STOP_LOSS_MARKET"})
 DAYS_KEPT_MAX: Final = 64
 
-_t, _o, _p, _b, _r, _c = trades.c, orders.c, permits.c, day_books.c, pnl_readings.c, copy_mappings.c
-FILLS_COUNT = prepare(
-    sa.select(sa.func.coalesce(sa.func.sum(_b.fills), fixed(0))).where(
-        _b.account == param("account"), _b.session_date == param("session_date")
-    )
-)
-FILLS = prepare(
-    sa.select(
-        _t.exchange_segment, _t.security_id, _t.product, _t.side, _t.quantity, _t.price, _t.trade_ts, _t.order_id,
-        _t.client_order_id, _o.order_type, _p.order_type, _p.strategy,
-    )
-    .select_from(
-        trades.outerjoin(orders, sa.and_(_o.id == _t.order_id, _o.account_type == _t.account_type)).outerjoin(
-            permits, sa.and_(_p.account == _t.account_type, _p.client_order_id == _t.client_order_id)
-        )
-    )
-    .where(
-        _t.account_type == param("account"), _t.session_date == param("session_date"), _t.trade_ts >= param("since_s")
-    )
-    .order_by(_t.trade_ts, _t.id)
-)  # fmt: skip
-LAST_KNOWN = prepare(
-    sa.select(_r.day_pnl_e4)
-    .where(_r.account == param("account"), _r.session_date == param("session_date"), _r.day_pnl_e4.is_not(None))
-    .order_by(_r.at_us.desc(), _r.id.desc())
-    .limit(fixed(1))
-)
-IN_GROUP = prepare(sa.select(accounts.c.account, accounts.c.role).where(accounts.c.group_name == param("group_name")))
-LEGS = prepare(
-    sa.select(
-        _p.basket, _p.exchange_segment, _p.security_id, _p.product, _p.side, _p.quantity, _p.filled_quantity, _p.state,
-        _p.granted_at_us,
-    )
-    .where(_p.account == param("account"), _p.basket != fixed(""), _p.granted_at_us >= param("since_us"))
-    .order_by(_p.granted_at_us, _p.basket, _p.leg)
-)  # fmt: skip
-COPIED = prepare(
-    sa.select(_t.exchange_segment, _t.security_id)
-    .select_from(trades.join(copy_mappings, _c.follower_order_id == _t.order_id))
-    .where(
-        _t.account_type == param("account"), _t.session_date == param("session_date"), _t.trade_ts >= param("since_s"),
-        _c.follower_account == param("account"),
-    )
-    .distinct()
-)  # fmt: skip
 
 # By (file, account, session date): (fills counted, what they came to). A sweep without a new fill walks none again.
 _walked: OrderedDict[tuple[str, str, str], tuple[int, DayFills]] = OrderedDict()
@@ -134,7 +83,7 @@ def view_of(
         more["compared_e4"] = views.compared
     made = View(
         account, now_us, pnl, quotes=quotes, seen=seen, funds=known.funds, funds_at_us=known.funds_at_us,
-        parts=_parts(pnl), realised_e4=_realised_e4(pnl), health=known.health, profile=known.profile,
+        parts=_parts(pnl), realised_e4=pnl.net_realised_e4, health=known.health, profile=known.profile,
         profile_at_us=known.profile_at_us, unexplained=known.unexplained, unexplained_at_us=known.unexplained_at_us,
         unsolicited=known.unsolicited,
     )  # fmt: skip
@@ -151,10 +100,6 @@ def _parts(pnl: DayPnl) -> Parts | None:
 
 def _nets(parts: tuple[Part, ...]) -> dict[str, int | None]:
     return {part.name: part.net_e4 for part in parts}
-
-
-def _realised_e4(pnl: DayPnl) -> int | None:
-    return None if pnl.realised_e4 is None else pnl.realised_e4 + pnl.adjustment_e4 - pnl.charges_e4
 
 
 def day_fills(session: Session, account: Account, date: str) -> DayFills:
@@ -289,7 +234,7 @@ def _leader(session: Session, account: str, date: str) -> Peer | None:
     """Return whom *account* copies, with its book; None when nobody, or when its rule cannot be read."""
     try:
         names = {rule.leader for rule in read_rules(session) if rule.follower == account}
-    except SettingsError:
+    except SettingsError:  # whoever copies is told so with each copy, and by `riskguard copies`
         return None
     known = {row[0] for row in session.rows(ACCOUNTS)}
     if len(names) != 1 or not names <= known:

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from riskguard.core.assess import Action, Finding
 from riskguard.core.calendar import ist_us
@@ -19,7 +20,6 @@ from riskguard.core.pnl import DayPnl
 from riskguard.core.seen import Seen
 from riskguard.errors import StoreError
 from riskguard.ports import Alerts, Broker, Marks
-from riskguard.services.alerts import OutboxAlerts, write
 from riskguard.services.budget import ReadBudget, look_reads
 from riskguard.services.kill import killswitch, latch
 from riskguard.services.kill.killrun import KillRunner
@@ -28,34 +28,24 @@ from riskguard.services.limits.nearness import Nearness
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.sweeps import asking, judging
 from riskguard.services.sweeps.cadence import BOOK, LOSS, SLOW, Cadence
-from riskguard.services.sweeps.claims import Claim, Lease, ResultDroppedError, new_holder
+from riskguard.services.sweeps.claims import Claim, Lease, ResultDroppedError
 from riskguard.services.sweeps.health import Health
 from riskguard.services.sweeps.known import Known, reconciled
 from riskguard.services.sweeps.look import look
 from riskguard.services.sweeps.measuring import measure, quotes_of
 from riskguard.services.sweeps.reconciler import book_loose, end_earlier_day, stage, take_over
 from riskguard.services.sweeps.rollover import roll_over
+from riskguard.services.sweeps.slots import LOCK_WAIT_S, Slots
+from riskguard.services.sweeps.voice import LogAlerts, Voice
 from riskguard.services.tokens import ExpiryWatch
 from riskguard.store import controls, days, halt, loader, permits, runs, sweeps, violations
-from riskguard.store.calendar import calendar
 from riskguard.store.session import Session, StoreBusyError
 
 log = logging.getLogger("riskguard")
 
-LOCK_WAIT_S = 5.0
 INTERVAL_US = 2_000_000
-DROPPED_AFTER_US = 20_000_000
-"""A look older than this is not written: the scheduler gave it up, and another one was made since."""
 HELD_BACK_TOLD = 15
 """Ticks a look may wait for the read budget before somebody is told."""
-
-
-class LogAlerts:
-    """Alerts as log lines; never blocks, never raises."""
-
-    def tell(self, account: str, severity: str, message: str) -> None:
-        level = {"critical": logging.CRITICAL, "warning": logging.WARNING}.get(severity, logging.INFO)
-        log.log(level, "%s: %s", account, message)
 
 
 @dataclass(slots=True)
@@ -68,6 +58,7 @@ class SweepReport:
     findings: list[Finding] = field(default_factory=list)
     failures: tuple[str, ...] = ()
     killed: bool = False
+    blind: bool = False  # the broker answered none of what it was asked
 
 
 class Sweeper:
@@ -88,28 +79,27 @@ class Sweeper:
         self.guard = guard
         self.account = account
         self.broker = broker
-        self.interval_us = interval_us
         self.alerts: Alerts = alerts or LogAlerts()
-        self.holder = new_holder()
+        self.voice = Voice(account, self.alerts)
+        self.slots = Slots(guard.store, guard.clock, account, interval_us=interval_us, cadence=cadence, lease=lease)
         self.kill_runner = KillRunner(guard, account, broker, self.alerts)
         self.token_watch = ExpiryWatch()
         self.nearness = Nearness(guard.store, account)
-        self.cadence = cadence
-        self.lease = lease
         self.budget = budget
         self.health = Health()
-        self.killing = False  # a kill run is open: all lists every two seconds
         self.on_kill: Callable[[], None] = lambda: None  # the kill run should begin at once
         self.on_event: Callable[[], None] = lambda: None  # the book should be looked at now
         self.known = Known()
         self._journaled_to = 0
         self._lock = threading.Lock()
-        self._claims = 0
-        self._known_done: dict[str, tuple[int, int]] = {}  # kind -> (interval, slot) not to be asked about again
-        self._wanted: set[str] = set()
         self._book_us = 0  # when the newest look at the book was begun, wall time
         self._has_looked = broker is None  # this process has seen the broker's orders and fills
         self._held_back = 0
+
+    @property
+    def killing(self) -> bool:
+        """A kill run is open."""
+        return self.slots.killing
 
     # -- the sweeps ------------------------------------------------------------------------------------------
 
@@ -120,9 +110,9 @@ class Sweeper:
         *now* sweeps even if the slot is done (a person asked). Raises StoreError when the database cannot be
         used: the missing heartbeat then refuses what adds risk.
         """
-        claim = self._claim(LOSS, self.interval_us, now=now)
+        claim = self.slots.claim(LOSS, self.slots.interval_us, now=now)
         if claim is None:
-            return SweepReport(self.account, self.guard.clock.now_us() // self.interval_us, None)
+            return SweepReport(self.account, self.guard.clock.now_us() // self.slots.interval_us, None)
         seen = None
         if self.broker is not None:
             seen = look(self.broker, self.guard.clock, budget=self.budget, health=self.health)
@@ -142,7 +132,7 @@ class Sweeper:
 
         Raises StoreError as `sweep` does.
         """
-        claim = self._due(LOSS)
+        claim = self.slots.due(LOSS)
         if claim is None:
             return SweepReport(self.account, 0, None)
         try:
@@ -152,16 +142,16 @@ class Sweeper:
             return SweepReport(self.account, claim.slot, None)
         self._act(report, kills)
         if report.killed:
-            self.killing = True
+            self.slots.killing = True
             self.on_kill()
         self._count_nearness(report)
         return report
 
     def book(self) -> bool:
         """Look at orders, fills and positions if it is time, and take them over; says whether it was done."""
-        if self.broker is None or not self._is_due(BOOK) or not self._may_read(look_reads(self.broker)):
+        if self.broker is None or not self.slots.is_due(BOOK) or not self._may_read(look_reads(self.broker)):
             return False
-        claim = self._due(BOOK)
+        claim = self.slots.due(BOOK)
         if claim is None:
             return False
         clock, store = self.guard.clock, self.guard.store
@@ -172,16 +162,16 @@ class Sweeper:
         try:
             with store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
                 now_us = clock.now_us()
-                self._fence(session, claim)
+                self.slots.fence(session, claim)
                 session.read_heads(self.account)
                 self._take(session, loader.session_date(now_us), seen, now_us, staged)
                 self._finish(session, claim, findings, now_us)
-                self._write_alerts(session, findings, now_us)
+                self.voice.keep(session, findings, now_us)
         except ResultDroppedError as e:
             log.warning("%s: a look at the book is dropped: %s", self.account, e)
             return False
         self._has_looked |= _is_whole(seen)
-        self._tell(findings)
+        self.voice.tell(findings)
         return True
 
     def slow(self) -> tuple[str, ...]:
@@ -203,58 +193,14 @@ class Sweeper:
         except StoreBusyError as e:
             log.warning("kill runs of %s wait: %s", self.account, e)
             return
-        self.killing = any(run.state == "OPEN" for run in standing)
+        self.slots.killing = any(run.state == "OPEN" for run in standing)
 
     def wake(self, *kinds: str) -> None:
         """Let these kinds be due now: an event says that the broker's lists changed, or that some were missed."""
-        with self._lock:
-            self._wanted |= set(kinds)
+        self.slots.want(*kinds)
         self.on_event()
 
     # -- when --------------------------------------------------------------------------------------------------
-
-    def _interval_us(self, kind: str) -> int:
-        if self.cadence is None:
-            return self.interval_us
-        return self.cadence.interval_us(kind, self.guard.clock.now_us(), calendar(), killing=self.killing)
-
-    def _is_due(self, kind: str) -> bool:
-        """Say whether it is worth asking the database: no, when this process did the slot itself."""
-        interval_us = self._interval_us(kind)
-        slot = self.guard.clock.now_us() // interval_us
-        with self._lock:
-            return kind in self._wanted or self._known_done.get(kind) != (interval_us, slot)
-
-    def _due(self, kind: str) -> Claim | None:
-        """Claim the sweep of *kind* that is due; None: done, or somebody else's."""
-        interval_us = self._interval_us(kind)
-        slot = self.guard.clock.now_us() // interval_us
-        with self._lock:
-            wanted = kind in self._wanted
-            if not wanted and self._known_done.get(kind) == (interval_us, slot):
-                return None
-            self._wanted.discard(kind)
-        claim = self._claim(kind, interval_us, now=wanted)
-        with self._lock:
-            if claim is not None or self.lease is None or self.lease.token is not None:
-                self._known_done[kind] = (interval_us, slot)
-        return claim
-
-    def _claim(self, kind: str, interval_us: int, *, now: bool = False) -> Claim | None:
-        """Claim a slot, and the lease with it; *now*: also one that is done, which then is not ours alone."""
-        clock = self.guard.clock
-        with self._lock:
-            self._claims += 1
-            holder = f"{self.holder}.{self._claims}"  # of this run: one that hangs must not finish for the next
-        with self.guard.store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
-            now_us = clock.now_us()
-            slot = now_us // interval_us
-            if self.lease is not None and not self.lease.take(session, now_us):
-                return None
-            owned = runs.claim_slot(session, self.account, kind, slot, interval_us, now_us, holder)
-        if not owned and not now:
-            return None
-        return Claim(kind, slot, interval_us, holder, clock.elapsed_us(), owned and not now)
 
     def _may_read(self, reads: int) -> bool:
         """Ask the read budget; a broker that is asked too often is asked later, and somebody is told."""
@@ -264,19 +210,10 @@ class Sweeper:
         self._held_back += 1
         if self._held_back == HELD_BACK_TOLD:
             message = f"looks at {self.account} wait for the read budget: {self.budget.rate_per_s:g} requests a second"
-            self._say("warning", message, "READ_BUDGET_SPENT")
+            self.voice.say("warning", message, "READ_BUDGET_SPENT")
         return False
 
     # -- under the lock ------------------------------------------------------------------------------------------
-
-    def _fence(self, session: Session, claim: Claim) -> None:
-        """Raise ResultDroppedError when what was seen may not be written any more: see `claims`."""
-        if claim.owned and not sweeps.still_mine(session, self.account, claim.kind, claim.slot, claim.holder):
-            raise ResultDroppedError(f"slot {claim.slot} of `{claim.kind}` was taken over")
-        if self.lease is not None and not self.lease.holds(session):
-            raise ResultDroppedError("another daemon took the lease")
-        if self.guard.clock.elapsed_us() - claim.began_us > DROPPED_AFTER_US:
-            raise ResultDroppedError(f"it began {DROPPED_AFTER_US // 1_000_000} s ago and more")
 
     def _finish(self, session: Session, claim: Claim, findings: list[Finding], now_us: int) -> None:
         said = [[each.code, each.severity, each.message] for each in findings]
@@ -286,7 +223,7 @@ class Sweeper:
         """Open the day, end the one before, and take over what was seen; None: there is no broker to look at."""
         if roll_over(session, self.account, date, seen, now_us):
             ordinal = dt.date.fromisoformat(date).toordinal()
-            sweeps.add_done(session, self.account, "rollover", ordinal, loader.DAY_US, now_us, self.holder)
+            sweeps.add_done(session, self.account, "rollover", ordinal, loader.DAY_US, now_us, self.slots.holder)
         funds, at_us = self.known.funds, self.known.funds_at_us
         if seen is not None and seen.funds is not None:
             funds, at_us = seen.funds, seen.fetched_at_us
@@ -308,7 +245,7 @@ class Sweeper:
         with guard.store.session(durable=True, wait_s=LOCK_WAIT_S, insist=True) as session:
             now_us = guard.clock.now_us()
             date = loader.session_date(now_us)
-            self._fence(session, claim)
+            self.slots.fence(session, claim)
             session.read_heads(self.account)
             released, generation = self._adopt_kills(session, now_us)
             rulebooks.take_effect(session, self.account, now_us)
@@ -316,9 +253,7 @@ class Sweeper:
                 self._take(session, date, seen, now_us, staged)
             book_loose(session, self.account, now_us)
             permits.expire(session, self.account, now_us)
-            spool = [path for directory in guard.store.directories for path in violations.spooled(directory)]
-            for path in spool:
-                violations.adopt(session, path, now_us)
+            spool = self._adopt_spool(session, now_us)
             session.read_heads(self.account)
             group = loader.group_of(session, self.account) or ""
             account = loader.load(session, self.account, group, now_us, whole_day=True).account
@@ -329,8 +264,8 @@ class Sweeper:
             judged = judging.judge(session, account, pnl, seen, date, now_us, known, quotes=quotes, views=day.views)
             judged.findings += self.token_watch.findings(session, self.account, now_us)
             runs.save_reading(session, self.account, date, pnl, now_us, day.views)
-            self._write_alerts(session, judged.findings, now_us)
-            if self._has_looked or _is_whole(seen) or not _in_doubt(session, self.account):
+            self.voice.keep(session, judged.findings, now_us)
+            if self._has_looked or _is_whole(seen) or not runs.in_doubt(session, self.account)[0]:
                 self._finish(session, claim, judged.findings, now_us)
             self._journaled_to = session.heads[self.account].sequence
             sent_since = permits.sent_since(session, self.account, self._book_us) if not took else False
@@ -344,7 +279,10 @@ class Sweeper:
             self.wake(BOOK)  # an order went out since the last look: its fate is asked for now, not in ten seconds
         self._has_looked |= _is_whole(seen)
         failures = seen.failures if seen is not None else ()
-        return SweepReport(self.account, claim.slot, pnl, judged.findings, failures), judged.kills
+        blind = seen is not None and not any(
+            each is not None for each in (seen.positions, seen.orders, seen.trades, seen.funds)
+        )
+        return SweepReport(self.account, claim.slot, pnl, judged.findings, failures, blind=blind), judged.kills
 
     def _known(self, session: Session, date: str, seen: Seen | None, now_us: int) -> Known:
         """Everything the judgement may use besides this look."""
@@ -377,6 +315,20 @@ class Sweeper:
         session.read_heads(self.account)
         return released, generation
 
+    def _adopt_spool(self, session: Session, now_us: int) -> list[Path]:
+        """Take over refusals the database could not take when they were made; returns the files to remove afterwards."""
+        taken = []
+        for path in [each for directory in self.guard.store.directories for each in violations.spooled(directory)]:
+            try:
+                violations.adopt(session, path, now_us)
+            except FileNotFoundError:
+                continue  # another sweep took it, and its rows are there
+            except OSError as e:
+                log.warning("refusals wait in %s, which cannot be read: %s", path, e)
+                continue
+            taken.append(path)
+        return taken
+
     # -- after the commit ------------------------------------------------------------------------------------------
 
     def _act(self, report: SweepReport, kills: list[Action]) -> None:
@@ -384,7 +336,7 @@ class Sweeper:
         try:
             self._pull(report, kills)
         finally:
-            self._tell(report.findings)
+            self.voice.tell(report.findings)
 
     def _pull(self, report: SweepReport, kills: list[Action]) -> None:
         for action in kills:
@@ -394,26 +346,7 @@ class Sweeper:
             )  # fmt: skip
             report.killed |= outcome.halted
             if outcome.exit_status != killswitch.HALTED:
-                self._say("critical", outcome.report(), "KILL_INCOMPLETE")
-
-    def _write_alerts(self, session: Session, findings: list[Finding], now_us: int) -> None:
-        """Write what was found into the outbox with the judgement itself: a crash after the commit loses none."""
-        if isinstance(self.alerts, OutboxAlerts):
-            for finding in findings:
-                write(session, self.account, finding.severity, finding.message, now_us, code=finding.code)
-
-    def _tell(self, findings: list[Finding]) -> None:
-        """Tell what was found where there is no outbox; what is in it was written with the judgement."""
-        if not isinstance(self.alerts, OutboxAlerts):
-            for finding in findings:
-                self.alerts.tell(self.account, finding.severity, finding.message)
-
-    def _say(self, severity: str, message: str, code: str) -> None:
-        """Say what no transaction of a sweep stands behind."""
-        if isinstance(self.alerts, OutboxAlerts):
-            self.alerts.tell(self.account, severity, message, code=code)
-        else:
-            self.alerts.tell(self.account, severity, message)
+                self.voice.say("critical", outcome.report(), "KILL_INCOMPLETE")
 
     def _count_nearness(self, report: SweepReport) -> None:
         """Say which limits the orders since the last sweep came near to; no kill waits for it, and nothing hangs on it."""
@@ -424,15 +357,15 @@ class Sweeper:
             return
         report.findings += found
         for finding in found:
-            self._say(finding.severity, finding.message, finding.code)
+            self.voice.say(finding.severity, finding.message, finding.code)
 
     # -- what is asked seldom ------------------------------------------------------------------------------------------
 
     def _ask(self, kind: str) -> bool:
         """Ask for one of them if it is due, outside any lock, and write what was answered."""
-        if not self._is_due(kind) or not self._may_read(1):
+        if not self.slots.is_due(kind) or not self._may_read(1):
             return False
-        claim = self._due(kind)
+        claim = self.slots.due(kind)
         if claim is None or self.broker is None:
             return False
         answer = asking.ask(self.broker, kind, self.guard.clock, self.budget, self.health)
@@ -440,23 +373,19 @@ class Sweeper:
         try:
             with self.guard.store.session(durable=False, wait_s=LOCK_WAIT_S, insist=True) as session:
                 now_us = self.guard.clock.now_us()
-                self._fence(session, claim)
+                self.slots.fence(session, claim)
                 session.read_heads(self.account)
                 asking.write(session, self.account, answer, now_us)
                 self._finish(session, claim, findings, now_us)
-                self._write_alerts(session, findings, now_us)
+                self.voice.keep(session, findings, now_us)
         except ResultDroppedError as e:
             log.warning("%s: what `%s` said is dropped: %s", self.account, kind, e)
             return False
         self._learn(**answer.known())
-        self._tell(findings)
+        self.voice.tell(findings)
         return not findings
 
 
 def _is_whole(seen: Seen | None) -> bool:
     """Say whether a look showed what settles permits: orders and fills, both."""
     return seen is not None and seen.orders is not None and seen.trades is not None
-
-
-def _in_doubt(session: Session, account: str) -> bool:
-    return any(permit.state in ("SENT", "UNKNOWN") for permit in permits.live(session, account))

@@ -24,13 +24,14 @@ from riskguard.clock import SystemClock
 from riskguard.errors import StoreError, UpkeepError
 from riskguard.ports import Clock
 from riskguard.services.settings import DatabaseSettings, read_settings
-from riskguard.services.upkeep import record
 from riskguard.services.upkeep.archive_file import ArchiveFile, Row
 from riskguard.services.upkeep.files import archive_path
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.services.upkeep.retention import IST_S, RULES, Rule, cutoffs, year_of
 from riskguard.store import sqlite as lite
-from riskguard.store.session import Session, Store
+from riskguard.store import upkeep_runs as record
+from riskguard.store.postgresql import only_files
+from riskguard.store.session import Store
 from riskguard.store.statements import Prepared, fixed, param, prepare
 
 ROWS_AT_ONCE = 1_000
@@ -93,9 +94,13 @@ class Archived:
         return sum(each.held for each in self.moved)
 
 
+ARCHIVE_INSTEAD = "`pg_dump` and room: nothing leaves the tables of a server by itself"
+
+
 def plan(url: str, *, clock: Clock | None = None) -> Archived:
     """Say what `archive` would move now: table by table and year by year. Changes nothing."""
     began = time.monotonic()
+    only_files(url, "riskguard db archive", ARCHIVE_INSTEAD)
     store = Store(url)
     with contextlib.closing(store), one_line("archive", store.path, "nothing was moved"):
         limits = cutoffs(settings_of(store), (clock or SystemClock()).now_us())
@@ -116,6 +121,7 @@ def archive(
     Raises UpkeepError (also BusyError, StoppedError): what was moved is moved, the rest is where it was.
     """
     began = time.monotonic()
+    only_files(url, "riskguard db archive", ARCHIVE_INSTEAD)
     store, clock = Store(url), clock or SystemClock()
     now_us = clock.now_us()
     after = "no row was lost, the rest stays where it is"
@@ -136,6 +142,7 @@ def archive(
         ]
         done.moved = [each for each in done.moved if each.rows]
         if not daily:
+            # It is done, and said; a row of the record less is no reason to call it failed.
             with contextlib.suppress(StoreError), store.session(durable=False, wait_s=WAIT_S) as session:
                 record.by_hand(session, "archive", summary(done), now_us, clock.now_us())
     done.seconds = time.monotonic() - began
@@ -152,8 +159,8 @@ def summary(done: Archived) -> dict[str, Any]:
 
 def settings_of(store: Store) -> DatabaseSettings:
     """Read the settings without the write lock; raises SettingsError, and what opening the file raises."""
-    with contextlib.closing(lite.connect(store.path, durable=False)) as connection:
-        return read_settings(Session(store, connection, False, False))
+    with store.reading() as session:
+        return read_settings(session)
 
 
 def _counted(connection: sqlite3.Connection, path: Path, rule: Rule, limits: dict[str, Any]) -> Iterator[Moved]:

@@ -21,12 +21,15 @@ import sqlalchemy as sa
 from riskguard.clock import SystemClock
 from riskguard.errors import SettingsError, StoreError, UpkeepError
 from riskguard.ports import Clock
-from riskguard.services.upkeep import files, record
+from riskguard.services.upkeep import files
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.store import inspect, journal
 from riskguard.store import sqlite as lite
+from riskguard.store import upkeep_runs as record
 from riskguard.store.migration.backup import sync_file
-from riskguard.store.session import GLOBAL, Session, Store
+from riskguard.store.postgresql import only_files
+from riskguard.store.session import GLOBAL, Store
+from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import prepare
 from riskguard.store.tables import metadata
 from riskguard.store.tables.journal import account_heads
@@ -83,6 +86,7 @@ def back_up(
     StoppedError): no part of a backup is left under any name then.
     """
     began = time.monotonic()
+    only_files(url, "riskguard db backup", "`pg_dump --format=custom`, or the server's own base backups and archive")
     store, clock = Store(url), clock or SystemClock()
     now_us = clock.now_us()
     if keep is not None and keep < 1:
@@ -196,7 +200,7 @@ def _prove(
         on_progress("verify", number, len(metadata.sorted_tables))
     if copy.execute(HEADS.sql).fetchall() != heads:
         raise UpkeepError("backup: the copy's journal heads differ; no backup was made: try again")
-    session = Session(Store(f"sqlite:///{database}"), copy, False, False)
+    session = SqliteSession(Store(f"sqlite:///{database}"), copy, False, False)
     for account, *_ in heads:
         _rows, broken = journal.verify(session, account)
         if broken:

@@ -22,10 +22,12 @@ from riskguard.clock import SystemClock
 from riskguard.errors import SettingsError
 from riskguard.ports import Clock
 from riskguard.services.settings import DatabaseSettings, read_settings
-from riskguard.services.upkeep import archive_file, files, record
+from riskguard.services.upkeep import archive_file, files
 from riskguard.store import halt, inspect, journal
 from riskguard.store import sqlite as lite
+from riskguard.store import upkeep_runs as record
 from riskguard.store.session import GLOBAL, Session, Store
+from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import fixed, prepare
 from riskguard.store.tables.control import control_changes
 from riskguard.store.tables.funds import funds
@@ -87,7 +89,7 @@ def findings(store: Store, *, quick: bool = False, clock: Clock | None = None) -
     with contextlib.closing(lite.connect(store.path, durable=False)) as connection:
         try:
             connection.execute("BEGIN")
-            session = Session(store, connection, False, False)
+            session = SqliteSession(store, connection, False, False)
             settings = _settings(session, found)
             parts = [_schema, _generation, _control, _quarantined]
             parts += [] if quick else [_whole, _chains, _orphans]

@@ -1,5 +1,5 @@
 """
-The daily run: backup, archive and free pages, once a day after the market has closed.
+The daily run: an anchor of the journal, backup, archive and free pages, once a day after the market has closed.
 
 `riskguard run` asks every minute whether it is time, on an executor of its own: nothing here holds a sweep up.
 A second daemon finds the day done. What fails is recorded, told, tried again twice, and stops nothing.
@@ -18,9 +18,11 @@ from riskguard.core.calendar import Calendar, ist_us
 from riskguard.errors import RiskGuardError
 from riskguard.home import sqlite_path
 from riskguard.ports import Alerts, Clock
+from riskguard.services.audit.keeping import AnchorKeeper
 from riskguard.services.settings import DatabaseSettings
-from riskguard.services.upkeep import archive, backup, record, vacuum
+from riskguard.services.upkeep import archive, backup, vacuum
 from riskguard.services.upkeep.lock import BusyError, StoppedError, alone
+from riskguard.store import upkeep_runs as record
 from riskguard.store.calendar import calendar
 from riskguard.store.session import GLOBAL, Store
 
@@ -36,6 +38,8 @@ class Upkeep:
         self.url = url
         self.clock: Clock = clock or SystemClock()
         self.alerts = alerts
+        self.store = Store(url)
+        self.anchors = AnchorKeeper(self.store, self.clock, alerts)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -44,14 +48,15 @@ class Upkeep:
 
     def tick(self) -> list[str]:
         """Do what is due; returns the kinds that were done. Never raises an error of ours."""
-        if sqlite_path(self.url) is None:
-            return []  # a server keeps itself: pg_dump, autovacuum
         try:
-            settings = archive.settings_of(Store(self.url))
+            settings = archive.settings_of(self.store)
             now_us = self.clock.now_us()
-            if not is_time(settings, now_us):
-                return []
-            return [kind for kind, work in self._jobs(settings) if self._once(kind, work, now_us)]
+            due = is_time(settings, now_us)
+            # Before anything is moved: what is archived stands in the chain that was anchored.
+            done = ["anchor" for _slot in self.anchors.tick(is_time=due)]
+            if not due or sqlite_path(self.url) is None:
+                return done  # a server keeps itself: pg_dump, autovacuum
+            return done + [kind for kind, work in self._jobs(settings) if self._once(kind, work, now_us)]
         except RiskGuardError as e:
             log.warning("upkeep waits: %s", e)
             return []

@@ -22,11 +22,13 @@ import sqlalchemy as sa
 from riskguard.clock import SystemClock
 from riskguard.errors import StoreError, UpkeepError
 from riskguard.ports import Clock
-from riskguard.services.upkeep import files, record
+from riskguard.services.upkeep import files
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.store import permits
 from riskguard.store import sqlite as lite
+from riskguard.store import upkeep_runs as record
 from riskguard.store.calendar import calendar
+from riskguard.store.postgresql import only_files
 from riskguard.store.session import ACCOUNTS, GLOBAL, Store
 from riskguard.store.statements import fixed, prepare
 from riskguard.store.tables.journal import account_heads
@@ -79,6 +81,7 @@ def vacuum(
     Raises UpkeepError (also BusyError, StoppedError), DatabaseMissingError, SchemaMismatchError.
     """
     began = time.monotonic()
+    only_files(url, "riskguard db vacuum", "its autovacuum")
     store, clock = Store(url), clock or SystemClock()
     started_us = clock.now_us()
     with (
@@ -100,6 +103,7 @@ def vacuum(
                 done.freed = done.bytes_before - done.bytes_after
         done.seconds = time.monotonic() - began
         if not daily and not dry_run and done.way != "nothing":
+            # It is done, and said; a row of the record less is no reason to call it failed.
             with contextlib.suppress(StoreError), store.session(durable=True, wait_s=WAIT_S) as session:
                 record.by_hand(session, "vacuum", summary(done), started_us, clock.now_us())
     return done
@@ -112,6 +116,7 @@ def summary(done: Vacuumed) -> dict[str, Any]:
 
 def can_step(url: str) -> bool:
     """Say whether the file gives pages back step by step: what may be done while others work."""
+    only_files(url, "riskguard db vacuum", "its autovacuum")
     store = Store(url)
     with contextlib.closing(lite.connect(store.path, durable=False)) as connection:
         return _pragma(connection, "auto_vacuum") == INCREMENTAL

@@ -55,6 +55,7 @@ class DecisionRow(Row):
     body: Text = Field(description="canonical JSON: order, facts, rejects, digest of the limits", repr=False)
     previous_hash: Text = Field(description="hash of the decision before; empty for the first")
     hash: Text = Field(description="SHA-256 of previous_hash and body")
+    mac: Text = Field(default="", description="key id and HMAC-SHA-256 of hash; empty: written without an audit key")
 
 
 class LimitSetRow(Row):

@@ -25,3 +25,10 @@ class LiveWatchRow(Row):
     period: Text = Field(default="", description="session date, ISO week (2025-W23), month (2025-06); empty: for ever")
     state: Text = Field(default="{}", description="JSON: what the check keeps in mind, peaks and what was said")
     updated_at_us: Whole = Field(ge=100000000000000, description="when it last changed")
+    written: Whole = Field(
+        default=0,
+        ge=0,
+        description=(
+            "how often it was written; a write that does not count on is no write of riskguard's and is refused"
+        ),
+    )

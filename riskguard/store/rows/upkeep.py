@@ -14,13 +14,17 @@ from riskguard.store.rows.base import Row, Said, Text, Whole, one_of
 
 
 class UpkeepRunRow(Row):
-    """Backups, archiving and vacuums: when, with what outcome."""
+    """Backups, archiving, vacuums and anchors: when, with what outcome."""
 
     TABLE: ClassVar[str] = "upkeep_runs"
 
     id: Whole | None = Field(default=None, description="given by the database; None in a row not written yet")
-    kind: Annotated[Text, one_of("backup", "archive", "vacuum")] = Field(description="backup, archive, vacuum")
-    slot: Said = Field(description="session date of the daily run, or `by hand` and the microsecond it began")
+    kind: Annotated[Text, one_of("backup", "archive", "vacuum", "anchor")] = Field(
+        description="backup, archive, vacuum, anchor"
+    )
+    slot: Said = Field(
+        description="session date of the daily run, `by hand` and the microsecond, or of an anchor the generation"
+    )
     attempts: Whole = Field(default=1, ge=1, description="how often it was begun")
     holder: Text = Field(default="", description="the process that began it last")
     started_at_us: Whole = Field(ge=100000000000000, description="when it began")

@@ -81,9 +81,9 @@ def usable() -> Keys | None:
     return found
 
 
-def parse(text: str, source: str, warnings: tuple[str, ...] = ()) -> Keys:
+def parse(text: str, source: str, warnings: tuple[str, ...] = (), maker: str = "riskguard secrets init") -> Keys:
     """
-    Return the keys written in *text*, newest first; the same key twice counts once.
+    Return the keys written in *text*, newest first; the same key twice counts once. *maker* is the command that makes one.
 
     Raises SecretKeyError naming *source* and the line's number, never the line.
     """
@@ -98,7 +98,7 @@ def parse(text: str, source: str, warnings: tuple[str, ...] = ()) -> Keys:
             key = b""
         if len(key) != KEY_BYTES:
             raise SecretKeyError(
-                f"line {number} of {source} is no key of {KEY_BYTES} bytes in base64url: `riskguard secrets init` makes one"
+                f"line {number} of {source} is no key of {KEY_BYTES} bytes in base64url: `{maker}` makes one"
             )
         if key not in found:
             found.append(key)
@@ -112,10 +112,14 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-def spelled(keys: tuple[bytes, ...]) -> str:
-    """Return the text of a key source that holds *keys*, newest first."""
-    remark = "# riskguard: keys of stored secrets, newest first. Whoever has this file can read them.\n"
-    return remark + "".join(base64.urlsafe_b64encode(key).rstrip(b"=").decode() + "\n" for key in keys)
+SECRETS_REMARK: Final = "keys of stored secrets, newest first. Whoever has this file can read them."
+
+
+def spelled(keys: tuple[bytes, ...], remark: str = SECRETS_REMARK) -> str:
+    """Return the text of a key source that holds *keys*, newest first, under a line that says what they are for."""
+    return f"# riskguard: {remark}\n" + "".join(
+        base64.urlsafe_b64encode(key).rstrip(b"=").decode() + "\n" for key in keys
+    )
 
 
 # -- the sources --------------------------------------------------------------------------------------------------
@@ -336,14 +340,14 @@ def _into_keyring(found: Any, together: tuple[bytes, ...]) -> Keys:
     return loaded
 
 
-def _write(path: Path, together: tuple[bytes, ...], *, replace: bool) -> None:
+def _write(path: Path, together: tuple[bytes, ...], *, replace: bool, remark: str = SECRETS_REMARK) -> None:
     """Write a key file so that at any moment it holds what it held, or all of the new content, synced."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            os.write(descriptor, spelled(together).encode())
+            os.write(descriptor, spelled(together, remark).encode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

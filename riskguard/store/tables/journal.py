@@ -71,6 +71,7 @@ decisions = table(
     text("body", nullable=False, doc="canonical JSON: order, facts, rejects, digest of the limits"),
     text("previous_hash", nullable=False, doc="hash of the decision before; empty for the first"),
     text("hash", nullable=False, doc="SHA-256 of previous_hash and body"),
+    text("mac", nullable=False, default="", doc="key id and HMAC-SHA-256 of hash; empty: written without an audit key"),
     sa.PrimaryKeyConstraint("account", "sequence"),
     partial_index(
         "uq_decisions_client_order_id", "account", "client_order_id", where="client_order_id IS NOT NULL", unique=True

@@ -1,4 +1,4 @@
-"""What was done to keep the file itself well: backups, archiving, giving space back."""
+"""What was done to keep the database itself well: backups, archiving, giving space back, anchors of the journal."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sqlalchemy as sa
 
 from riskguard.store.tables.base import epoch_us, row_id, said, table, text, whole, word
 
-UPKEEP_KINDS = ("backup", "archive", "vacuum")
+UPKEEP_KINDS = ("backup", "archive", "vacuum", "anchor")
 
 upkeep_runs = table(
     "upkeep_runs",
     row_id(),
-    word("kind", *UPKEEP_KINDS, doc="backup, archive, vacuum"),
-    said("slot", doc="session date of the daily run, or `by hand` and the microsecond it began"),
+    word("kind", *UPKEEP_KINDS, doc="backup, archive, vacuum, anchor"),
+    said("slot", doc="session date of the daily run, `by hand` and the microsecond, or of an anchor the generation"),
     whole("attempts", nullable=False, default=1, at_least=1, doc="how often it was begun"),
     text("holder", nullable=False, default="", doc="the process that began it last"),
     epoch_us("started_at_us", nullable=False),
@@ -22,6 +22,6 @@ upkeep_runs = table(
     # One row a day and kind: a second daemon finds it done.
     sa.UniqueConstraint("kind", "slot"),
     sa.Index("idx_upkeep_runs_kind", "kind", "finished_at_us"),
-    about="Backups, archiving and vacuums: when, with what outcome.",
+    about="Backups, archiving, vacuums and anchors: when, with what outcome.",
     strict=True,
 )

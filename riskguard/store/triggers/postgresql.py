@@ -29,6 +29,11 @@ from riskguard.store.triggers.shared import (
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
+    MEMORY,
+    MEMORY_COUNTS,
+    MEMORY_DAYS,
+    MEMORY_KEY,
+    MEMORY_SAYS,
     POLICY_COLUMNS,
     PROVISIONAL,
     ROW_SAYS,
@@ -52,7 +57,7 @@ _UPPER: Final = 'upper({} COLLATE "C")'
 
 def postgresql_triggers() -> list[str]:
     """Return every CREATE FUNCTION and CREATE TRIGGER for PostgreSQL, in order of creation."""
-    made = [*_heads(), *_refusals(), *_positions(), *_days(), *_control(), *_actions()]
+    made = [*_heads(), *_refusals(), *_positions(), *_days(), *_memory(), *_control(), *_actions()]
     names = [each.partition("(")[0].split()[-1] for each in made if each.startswith("CREATE FUNCTION")]
     return [*made, *(f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in names)]
 
@@ -218,6 +223,36 @@ def _days() -> Iterator[str]:
     )
 
 
+def _memory() -> Iterator[str]:
+    """What the live checks remember stays: see the triggers of SQLite. An upsert asks as the UPDATE it becomes."""
+    acting = (
+        f"EXISTS (SELECT FROM {SCHEMA}.control_actions a WHERE a.is_open = 1 AND a.account IN (OLD.account, 'GLOBAL'))"
+    )
+    moved = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in MEMORY_KEY)
+    now_us = "floor(extract(epoch FROM clock_timestamp()) * 1000000)"
+    yield _function(
+        "memory_kept",
+        f"""
+    IF (OLD.period = '' OR OLD.updated_at_us > {now_us} - {MEMORY_DAYS} * 86400000000::bigint) AND NOT {acting} THEN
+        {_refuse(MEMORY_SAYS)};
+    END IF;
+    RETURN OLD;""",
+    )
+    yield _function(
+        "memory_counts",
+        f"""
+    IF ({moved} OR NEW.written <= OLD.written) AND NOT {acting} THEN
+        {_refuse(MEMORY_COUNTS)};
+    END IF;
+    RETURN NEW;""",
+    )
+    for name, event in (("kept", "DELETE"), ("counts", "UPDATE")):
+        yield (
+            f"CREATE TRIGGER {MEMORY}_memory_{name} BEFORE {event} ON {MEMORY}\n"
+            f"FOR EACH ROW EXECUTE FUNCTION {FUNCTION_PREFIX}memory_{name}()"
+        )
+
+
 # -- Trader's Control ------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +320,8 @@ def _control() -> Iterator[str]:
     yield _function(
         "control_kept",
         f"""
+    -- Whoever listens looks now and not at the next look; nothing rests on it.
+    PERFORM pg_notify('riskguard', NEW.account_type);
     IF {_acting("NEW")} THEN
         RETURN NULL;
     END IF;

@@ -54,6 +54,14 @@ DAY_SAYS: Final = "a day is not forgotten: its baseline, sums and charges stay"
 BASE_SAYS: Final = "a day is never re-based: its baseline only goes down, its sums only grow"
 FILL_SAYS: Final = "a fill of the running session is in the book: its row stays"
 
+MEMORY: Final = "live_watches"
+MEMORY_KEY: Final = ("account", "limit_id", "period")
+"""What the live checks remember: a peak forgotten, or set lower, gives back what a drawdown has used up."""
+MEMORY_DAYS: Final = 32
+"""A period that is over (the longest is a month) may go to the archive; what lasts for ever has the period ''."""
+MEMORY_SAYS: Final = "a limit does not forget: a row of live_watches goes 32 days after its period was last looked at"
+MEMORY_COUNTS: Final = "a limit remembers what riskguard writes: an UPDATE of live_watches must count `written` on"
+
 APPEND_ONLY: Final = ("decisions", "limit_sets")
 
 LIMIT_COLUMNS: Final = ("daily_loss_limit", "position_size_limit", "order_value_limit")

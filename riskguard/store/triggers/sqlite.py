@@ -31,6 +31,11 @@ from riskguard.store.triggers.shared import (
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
+    MEMORY,
+    MEMORY_COUNTS,
+    MEMORY_DAYS,
+    MEMORY_KEY,
+    MEMORY_SAYS,
     POLICY_COLUMNS,
     PROVISIONAL,
     ROW_SAYS,
@@ -59,6 +64,7 @@ def sqlite_triggers() -> list[str]:
     made += _append_only("limit_sets", "was.digest = NEW.digest AND was.body IS NOT NEW.body")
     made += _control_triggers()
     made += _day_triggers()
+    made += _memory_triggers()
     return made
 
 
@@ -148,6 +154,28 @@ def _day_triggers() -> list[str]:
         f"BEGIN SELECT RAISE(ABORT, '{FILL_SAYS}'); END"
     )
     return made
+
+
+def _memory_triggers() -> list[str]:
+    """Keep what the live checks remember: see `shared.MEMORY`. Inside an open act it may be set back."""
+    no_action = (
+        "NOT EXISTS (SELECT 1 FROM control_actions a WHERE a.is_open = 1 AND a.account IN ({row}.account, 'GLOBAL'))"
+    )
+    same = " AND ".join(f"was.{column} = NEW.{column}" for column in MEMORY_KEY)
+    moved = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in MEMORY_KEY)
+    young = f"OLD.updated_at_us > {_NOW_US} - {MEMORY_DAYS} * 86400000000"
+    return [
+        f"CREATE TRIGGER {MEMORY}_memory_kept BEFORE DELETE ON {MEMORY} "
+        f"WHEN (OLD.period = '' OR {young}) AND {no_action.format(row='OLD')} "
+        f"BEGIN SELECT RAISE(ABORT, '{MEMORY_SAYS}'); END",
+        f"CREATE TRIGGER {MEMORY}_memory_counts BEFORE UPDATE ON {MEMORY} "
+        f"WHEN ({moved} OR NEW.written <= OLD.written) AND {no_action.format(row='OLD')} "
+        f"BEGIN SELECT RAISE(ABORT, '{MEMORY_COUNTS}'); END",
+        # A REPLACE deletes without asking a DELETE trigger; an upsert of ours says beforehand what it counts to.
+        f"CREATE TRIGGER {MEMORY}_memory_replaced BEFORE INSERT ON {MEMORY} "
+        f"WHEN EXISTS (SELECT 1 FROM {MEMORY} was WHERE {same} AND coalesce(NEW.written, 0) <= was.written) "
+        f"AND {no_action.format(row='NEW')} BEGIN SELECT RAISE(ABORT, '{MEMORY_COUNTS}'); END",
+    ]
 
 
 def _append_only(table: str, *in_place_of: str) -> list[str]:

@@ -50,9 +50,9 @@ def claim(session: Session, kind: str, slot: str, now_us: int) -> int | None:
     Call it while holding the upkeep lock: a claim found unfinished then belongs to somebody who died.
     """
     holder = f"{os.getpid()}-{secrets.token_hex(4)}"
-    claimed = session.run(CLAIM, kind=kind, slot=slot, holder=holder, started_at_us=now_us)
-    if claimed.rowcount == 1:
-        return int(claimed.lastrowid or 0)
+    claimed = session.insert(CLAIM, kind=kind, slot=slot, holder=holder, started_at_us=now_us)
+    if claimed is not None:
+        return claimed
     row = session.row(OF_SLOT, kind=kind, slot=slot)
     if row is None or row[2] == "DONE" or row[1] >= ATTEMPTS_MAX:
         return None

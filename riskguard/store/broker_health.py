@@ -1,0 +1,16 @@
+"""What the doctor asks of an account's last day at its broker."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from riskguard.store.statements import param, prepare
+from riskguard.store.tables.runs import day_books
+
+_b = day_books.c
+TRADED = prepare(
+    sa.select(_b.exchange_segment)
+    .where(_b.account == param("account"), _b.session_date >= param("since"))
+    .distinct()
+    .order_by(_b.exchange_segment)
+)
