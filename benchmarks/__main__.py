@@ -1,4 +1,8 @@
-"""`python -m benchmarks [--json] [--checks N] [--only NAME …]`: one table, every budget beside its floor."""
+"""
+`python -m benchmarks`: every budget beside its floor, from one run, as tables; `--write` puts them into docs/benchmarks.md.
+
+Without `--only` it runs what takes less than twelve minutes together; `peers` and `history` are asked for by name.
+"""
 
 from __future__ import annotations
 
@@ -10,76 +14,100 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import deciding, growing, peers, starting, storing, sweeping
 from benchmarks.measure import Row
 
-GROUPS = {
-    "deciding": deciding.rows, "peers": peers.rows, "storing": storing.rows, "starting": starting.rows,
-    "growing": growing.rows, "sweeping": sweeping.rows,
-}  # fmt: skip
+USUAL = ("deciding", "storing", "tails", "many", "server", "stopping", "starting", "growing", "sweeping", "server")
+ASKED_FOR = ("peers", "history")
 DIRECTORY = Path(__file__).resolve().parents[1] / "build" / "bench"
 
 
 def main() -> None:
     """Run what was asked for and report; a missed budget is reported, not an error."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--checks", type=int, default=200_000, help="how many checks the memory figures ask (200000)")
-    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="only these groups")
-    parser.add_argument("--dir", type=Path, default=DIRECTORY, help="where databases are made: a real disk")
-    given = parser.parse_args()
+    given = arguments()
     directory: Path = given.dir.absolute()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     # The halts of this host must neither stop the benchmark nor be touched by its kills.
     os.environ["RISKGUARD_HOME"] = str(directory / "home")
     os.environ.pop("RISKGUARD_DB", None)
-    found: list[Row] = []
-    started = time.monotonic()
-    for name in given.only:
+    started, found = time.monotonic(), {}
+    before = machine()
+    for name in dict.fromkeys((*given.only, *(given.also or ()))):
         group = directory / name
         group.mkdir()
-        if name == "growing":
-            found += growing.rows(group, given.checks)
-        else:
-            found += GROUPS[name](group)
+        found[name] = group_of(name, given)(group)
         shutil.rmtree(group)
     shutil.rmtree(directory)
     took_s = time.monotonic() - started
     if given.json:
-        print(json.dumps({"machine": machine(), "took_s": round(took_s), "rows": [each.as_dict() for each in found]}))
+        rows = [{"group": name, **each.as_dict()} for name, rows in found.items() for each in rows]
+        print(json.dumps({"machine": before, "took_s": round(took_s), "rows": rows}))
     else:
-        show(found, took_s)
+        show(found, before, took_s)
+    if given.write:
+        from benchmarks.page import write
+
+        write(before, found, took_s)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").strip())
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*USUAL, *ASKED_FOR), default=list(USUAL), help="only these groups"
+    )
+    parser.add_argument(
+        "--also", nargs="+", choices=ASKED_FOR, help="these besides: they take longer, or install things"
+    )
+    parser.add_argument("--checks", type=int, default=50_000, help="how many checks the memory figures ask (50000)")
+    parser.add_argument("--history", type=int, default=10_000_000, help="decisions stored for `history` (10000000)")
+    parser.add_argument("--dir", type=Path, default=DIRECTORY, help="where databases are made: a real disk")
+    return parser.parse_args()
+
+
+def group_of(name: str, given: argparse.Namespace) -> Callable[[Path], list[Row]]:
+    """Return what measures a group. Imported here: PostgreSQL's driver is wanted by one of them only."""
+    rows: Callable[..., list[Row]] = import_module(f"benchmarks.{name}").rows
+    if name == "growing":
+        return partial(rows, checks=given.checks)
+    return partial(rows, decisions=given.history) if name == "history" else rows
 
 
 def machine() -> dict[str, object]:
     """What the figures are bound to."""
     return {
-        "python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "system": platform.platform(terse=True),
-        "cpus": os.cpu_count(), "load": os.getloadavg()[0],
+        "date": datetime.now(UTC).date().isoformat(), "CPython": platform.python_version(), "SQLite": sqlite3.sqlite_version,
+        "system": platform.platform(terse=True), "cores": os.cpu_count(), "load": f"{os.getloadavg()[0]:.1f}",
     }  # fmt: skip
 
 
-def show(found: list[Row], took_s: float) -> None:
-    """Print one table."""
-    table = Table(title="budgets of riskguard", title_justify="left", show_edge=False)
-    for column, justify in (("figure", "left"), ("measured", "right"), ("budget", "right"), ("", "left"),
-                            ("beside", "left"), ("why", "left")):  # fmt: skip
-        table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
-    for row in found:
-        budget = "" if row.budget is None else f"{row.budget:g} {row.unit}".strip()
-        measured = f"{row.measured:.2f} {row.unit}".strip() if row.measured < 100 else f"{row.measured:.0f} {row.unit}"
-        why = row.why if row.verdict == "MISSED" else ""
-        table.add_row(row.name, measured, budget, row.verdict, row.floor, why)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+def show(found: dict[str, list[Row]], before: dict[str, object], took_s: float) -> None:
+    """Print one table a group."""
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for name, rows in found.items():
+        table = Table(title=name, title_justify="left", show_edge=False)
+        for column in ("figure", "measured", "budget", "", "beside", "why"):
+            table.add_column(column, justify="right" if column in ("measured", "budget") else "left", overflow="fold")
+        for row in rows:
+            budget = "" if row.budget is None else f"{row.budget:g} {row.unit}".strip()
+            table.add_row(
+                row.name, row.said, budget, row.verdict, row.floor, row.why if row.verdict == "MISSED" else ""
+            )
+        console.print(table)
+        print()
     if os.getloadavg()[0] > (os.cpu_count() or 1):
-        print("\nthe machine is busy: ratios hold, but figures in µs and ms are too high")
-    print("\n" + ", ".join(f"{key} {value}" for key, value in machine().items()) + f"; took {took_s:.0f} s")
+        print("the machine is busy: ratios hold, but figures in µs and ms are too high")
+    print(", ".join(f"{key} {value}" for key, value in before.items()) + f"; took {took_s:.0f} s")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from benchmarks.measure import FLAT_RATIO_MAX, Row, median, quiet, timed
+from benchmarks.memory import LOG_LOOKED_AT_EACH, Grown
 from benchmarks.stage import ACCOUNT, Stage, add_closed_positions, add_history, build, order, rulebook
 from riskguard import Order, RiskGuard
 from riskguard.store import sqlite as lite
@@ -17,6 +19,7 @@ EACH = 60
 FEW, MANY = 1_000, 200_000
 MEMORY_BUDGET_MB = 16.0
 """What 180,000 further checks may add: a leak of one small object per check would be more."""
+LOG_BUDGET_MB = 64.0
 
 
 def rows(directory: Path, checks: int = 200_000) -> list[Row]:
@@ -27,9 +30,9 @@ def rows(directory: Path, checks: int = 200_000) -> list[Row]:
     others = build(directory / "others", rulebook(others=1_000))
     closed = build(directory / "closed", rulebook())
     add_closed_positions(closed, 2_000)
-    stored = _compared(few, many)
-    scoped = _compared(plain.copied(directory / "for-others"), others)
-    flat = _compared(plain.copied(directory / "for-closed"), closed)
+    stored = compared(few, many)
+    scoped = compared(plain.copied(directory / "for-others"), others)
+    flat = compared(plain.copied(directory / "for-closed"), closed)
     said = "after another process wrote: the whole account is read again"
     return [
         _row("approval, 200,000 decisions stored ÷ 1,000", *stored["kept"], FLAT_RATIO_MAX),
@@ -40,11 +43,20 @@ def rows(directory: Path, checks: int = 200_000) -> list[Row]:
         _row("approval, 2,000 closed positions ÷ none", *flat["kept"], FLAT_RATIO_MAX),
         _row(f"… {said}", *flat["reloaded"], FLAT_RATIO_MAX,
              "every line of the day's book is read, flat and idle ones too"),
-        Row(f"memory, {checks:,} mixed checks", _memory(directory, "mixed", checks), "MB", MEMORY_BUDGET_MB,
-            "growth of the process after its first tenth"),
-        Row(f"memory, {checks:,} refusals, nobody else writes", _memory(directory, "refused", checks), "MB", MEMORY_BUDGET_MB,
-            "growth of the process after its first tenth",
+        *_grown(directory, "mixed", "mixed checks", checks),
+        *_grown(directory, "refused", "refusals, nobody else writes", checks),
+    ]  # fmt: skip
+
+
+def _grown(directory: Path, kind: str, said: str, checks: int) -> list[Row]:
+    found = _asked(directory, kind, checks)
+    since = "growth of the process after its first tenth"
+    return [
+        Row(f"memory, {checks:,} {said}", max(0.0, found["memory_mb"]), "MB", MEMORY_BUDGET_MB, since,
             "every attempt is remembered until the account is read again"),
+        Row("… open descriptors more", max(0, found["descriptors"]), "", 0, since),
+        Row("… largest log of the database", found["log_mb"], "MB", LOG_BUDGET_MB, f"looked at every {LOG_LOOKED_AT_EACH:,} checks",
+            "nobody but the janitor checkpoints it"),
     ]  # fmt: skip
 
 
@@ -52,7 +64,7 @@ def _row(name: str, less: float, more: float, budget: float, why: str = "") -> R
     return Row(name, more / less, "×", budget, f"{less:.0f} µs; with more {more:.0f} µs", why)
 
 
-def _compared(less: Stage, more: Stage) -> dict[str, tuple[float, float]]:
+def compared(less: Stage, more: Stage) -> dict[str, tuple[float, float]]:
     """Time approvals on both, in turn: with the account kept, and after another connection moved its head."""
     times: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack, quiet():
@@ -90,8 +102,9 @@ def _give_back(guard: RiskGuard, asked: Order) -> None:
     assert not guard.check(order(f"{asked.client_order_id}-again", 100)).approved
 
 
-def _memory(directory: Path, kind: str, checks: int) -> float:
+def _asked(directory: Path, kind: str, checks: int) -> Grown:
     stage = build(directory / f"memory-{kind}", rulebook())
     words = [sys.executable, "-m", "benchmarks.memory", str(stage.directory), kind, str(checks)]
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=dict(os.environ))
-    return float(done.stdout)
+    found: Grown = json.loads(done.stdout)
+    return found

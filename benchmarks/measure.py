@@ -26,13 +26,14 @@ class Row:
     One figure beside its budget.
 
     Attributes:
-        measured, budget: In `unit`; budget None is a figure without one, shown because it explains another.
+        measured, budget: In `unit`; budget None is a figure without one, shown because it explains another. Measured None:
+            it could not be, and `floor` says why.
         floor: What it was measured against in this run, in words, with its own figure.
         why: What is known about a miss; shown only when there is one.
     """
 
     name: str
-    measured: float
+    measured: float | None
     unit: str
     budget: float | None
     floor: str = ""
@@ -40,13 +41,23 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        if self.budget is None:
+        if self.budget is None or self.measured is None:
             return ""
         return "met" if self.measured <= self.budget else "MISSED"
 
+    @property
+    def said(self) -> str:
+        """The figure as people read it."""
+        if self.measured is None:
+            return "–"
+        if self.unit in ("", "/s") or self.measured >= 100:
+            return f"{self.measured:,.0f} {self.unit}".strip()
+        return f"{self.measured:.2f} {self.unit}"
+
     def as_dict(self) -> dict[str, object]:
+        measured = None if self.measured is None else round(self.measured, 3)
         return {
-            "name": self.name, "measured": round(self.measured, 3), "unit": self.unit, "budget": self.budget,
+            "name": self.name, "measured": measured, "unit": self.unit, "budget": self.budget,
             "verdict": self.verdict, "floor": self.floor, "why": self.why if self.verdict == "MISSED" else "",
         }  # fmt: skip
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from riskguard import Order, RiskGuard
@@ -45,6 +47,10 @@ which costs them nothing.
 """
 
 
+_WHOLE = frozenset({"reconciliation"})
+"""Asked by the sweep, of an account whole: it has no narrower scope."""
+
+
 def rulebook(scopes: tuple[str, ...] = ("ACCOUNT",), others: int = 0) -> str:
     """
     Return ten limits in each of *scopes*, and *others* more that hold for instruments nobody asks about.
@@ -53,6 +59,7 @@ def rulebook(scopes: tuple[str, ...] = ("ACCOUNT",), others: int = 0) -> str:
         f'[[limit]]\nid = "{name}-{number}"\n{text}\nscope = "{scope}"\n{REASON}'
         for number, scope in enumerate(scopes)
         for name, text in _LIMITS.items()
+        if not (number and name in _WHOLE)
     ]
     limits += [
         f'[[limit]]\nid = "other-{number}"\ncheck = "order_quantity"\nquantity_max = 10\nunit = "units"\n'
@@ -123,22 +130,53 @@ class Stage:
             connection.execute("COMMIT")
 
 
+_BUILT: dict[str, Stage] = {}
+
+
+@cache
+def _place() -> tempfile.TemporaryDirectory[str]:
+    """Where what was built lies until this process ends; made at first use, since the processes of a run only open copies."""
+    return tempfile.TemporaryDirectory(prefix="riskguard-bench")
+
+
 def build(directory: Path, text: str) -> Stage:
-    """Make a database whose account has a fresh, flat book, a baseline and a finished sweep."""
-    directory.mkdir(parents=True)
-    book = directory / "bench.toml"
-    book.write_text(text)
-    stage = Stage(directory)
-    clock = BenchClock()
-    initialise(stage.url, profile="library", account=ACCOUNT, rulebook=str(book), clock=clock)
-    with stage.guard() as (guard, clock):
-        guard.report_positions([], account=ACCOUNT)
-        settings, _accounts = settings_of(guard.store)
-        sweeper_of(guard, settings, ACCOUNT).sweep(now=True)
+    """Make a database whose account has a fresh, flat book, a baseline and a finished sweep; the same text is built once."""
+    made = _BUILT.get(text)
+    if made is None:
+        made = _BUILT[text] = _build(Path(_place().name) / str(len(_BUILT)), text)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    return made.copied(directory)
+
+
+def _build(directory: Path, text: str) -> Stage:
+    stage = build_accounts(directory, text, (ACCOUNT,))
+    with stage.guard() as (guard, _clock):
         decision = guard.check(order("first"))
         assert decision.approved, decision.explain()
         assert decision.permit is not None
         decision.permit.release()
+    return stage
+
+
+def accounts_named(count: int) -> tuple[str, ...]:
+    """The first is the account every order names unless it names another."""
+    return (ACCOUNT, *(f"a{number}" for number in range(1, count)))
+
+
+def build_accounts(directory: Path, text: str, names: tuple[str, ...], url: str = "") -> Stage:
+    """Make a database with several accounts, each flat, with a baseline and a finished sweep; at *url* if given."""
+    directory.mkdir(parents=True)
+    book = directory / "bench.toml"
+    book.write_text(text)
+    stage, clock = Stage(directory), BenchClock()
+    at = url or stage.url
+    for name in names:
+        initialise(at, profile="library", account=name, rulebook=str(book), clock=clock)
+    with open_guard(at, sweep=False, clock=clock, deadline_ms=5_000) as guard:
+        settings, _accounts = settings_of(guard.store)
+        for name in names:
+            guard.report_positions([], account=name)
+            sweeper_of(guard, settings, name).sweep(now=True)
     return stage
 
 

@@ -13,7 +13,7 @@ from benchmarks.measure import Row, median, percentile, quiet, timed
 from benchmarks.stage import SECOND, Stage, build, order, rulebook
 from riskguard import RiskGuard
 from riskguard.store import sqlite as lite
-from riskguard.store.session import Session
+from riskguard.store.sqlite_store import SqliteSession
 
 ROUNDS = 20
 EACH = 25
@@ -103,16 +103,16 @@ def _answers(guard: RiskGuard, advance: Callable[[int], None], approve: bool) ->
 
 
 def _recorded(stage: Stage, approve: bool) -> list[Transaction]:
-    """Return every committed transaction of one round; a statement that went past `Session.run` is an error."""
+    """Return every committed transaction of one round; a statement that went past `SqliteSession.run` is an error."""
     script: list[Transaction] = []
-    run, seen = Session.run, []
+    run, seen = SqliteSession.run, []
 
-    def spy(self: Session, statement: Any, **values: Any) -> sqlite3.Cursor:
+    def spy(self: SqliteSession, statement: Any, **values: Any) -> sqlite3.Cursor:
         seen.append((self.connection, statement.sql, {**statement.constants, **values}))
         return run(self, statement, **values)
 
     with stage.guard() as (guard, clock):
-        Session.run = spy  # type: ignore[method-assign]
+        SqliteSession.run = spy  # type: ignore[method-assign]
         try:
             for ask in _answers(guard, clock.advance, approve):
                 seen.clear()
@@ -121,8 +121,8 @@ def _recorded(stage: Stage, approve: bool) -> list[Transaction]:
                 committed = [(sql, values) for connection, sql, values in seen if connection is seen[-1][0]]
                 script.append(committed)
         finally:
-            Session.run = run  # type: ignore[method-assign]
-        assert len(script[-1]) == _traced(guard, approve), "a statement went past Session.run"
+            SqliteSession.run = run  # type: ignore[method-assign]
+        assert len(script[-1]) == _traced(guard, approve), "a statement went past SqliteSession.run"
     return script
 
 
