@@ -35,6 +35,10 @@ Every exception of riskguard, cut by what the caller does next.
     │   ├── BrokerRefusedError       it said no: nothing rests there
     │   ├── BrokerUnconfirmedError   no answer: it may have acted; reconcile before retrying
     │   └── BrokerUnavailableError   the request never left
+    ├── AuditError                   the journal is not proven: keep the database as it is, and look
+    │   ├── AuditTamperedError       a row was changed, cut off, put in or moved; the first one is named
+    │   ├── AuditKeyError            entries carry macs of a key that is not at hand, or may not be used
+    │   └── AnchorError              an anchor could not be kept, or an anchor log cannot be read
     ├── KillNotTakenError            nothing is halted: run `riskguard kill` again, now
     └── ReleaseRefusedError          a precondition of release does not hold
 
@@ -57,7 +61,9 @@ class OrderInvalidError(InputError, ValueError):
 
     def __init__(self, field: str, value: object, problem: str) -> None:
         self.field, self.value_shown, self.problem = field, shown(value), problem
-        super().__init__(f"`{field}` = {self.value_shown}: {problem}")
+        # An unknown key of somebody's JSON may be anything, line ends and a million characters too.
+        named = field if field.isascii() and field.isidentifier() and len(field) <= 60 else shown(field)
+        super().__init__(f"`{named}` = {self.value_shown}: {problem}")
 
 
 class QuoteInvalidError(InputError, ValueError):
@@ -231,6 +237,22 @@ class BrokerUnconfirmedError(BrokerError):
 
 class BrokerUnavailableError(BrokerError):
     """The request never left this host."""
+
+
+class AuditError(RiskGuardError):
+    """The journal is not proven. Never the same as "verified"."""
+
+
+class AuditTamperedError(AuditError):
+    """A row was changed, cut off, put in or moved. Keep the database as it is."""
+
+
+class AuditKeyError(AuditError):
+    """Macs cannot be judged: no key at hand, another key than they were made with, or one that may not be used."""
+
+
+class AnchorError(AuditError):
+    """An anchor could not be kept, or an anchor log cannot be read."""
 
 
 class KillNotTakenError(RiskGuardError):

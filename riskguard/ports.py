@@ -7,7 +7,7 @@ A test double breaks each guarantee in turn; the services must stay safe when on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from riskguard.core.order import Order
 from riskguard.core.quote import Quote
@@ -158,3 +158,16 @@ class Alerts(Protocol):
     """Tells people. (1) Never blocks a check or a kill. (2) Never raises."""
 
     def tell(self, account: str, severity: str, message: str) -> None: ...
+
+
+@runtime_checkable
+class Outbox(Protocol):
+    """
+    Alerts that may be kept in the database with what they are about. (1) `keep` writes in the caller's transaction: the
+    alert is told when it commits, and never was when it is undone. (2) `tell` is that of `Alerts`, and takes *code*, the
+    event in one word.
+    """
+
+    def keep(self, session: Any, account: str, severity: str, message: str, now_us: int, *, code: str = "") -> bool: ...
+
+    def tell(self, account: str, severity: str, message: str, *, code: str = "") -> None: ...

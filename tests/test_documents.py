@@ -18,6 +18,8 @@ from riskguard.core.checks import EVERY
 from riskguard.locate import folder
 from riskguard.services.settings import PREFIX, DatabaseSettings, ProcessSettings
 from riskguard.store.halt import ARMED, GATE, HALT
+from riskguard.store.postgresql_store import PostgresStore
+from riskguard.store.sqlite_store import SqliteStore
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^(```|~~~).*?^\1", flags=re.MULTILINE | re.DOTALL)
@@ -163,7 +165,7 @@ def test_every_default_of_the_settings_is_the_documented_one() -> None:
     for name, found in DatabaseSettings.model_fields.items():
         (row,) = [line for line in said.splitlines() if line.startswith(f"| `{PREFIX}{name}`")]
         assert str(found.default) in row, name
-    assert f"default {ProcessSettings.model_fields['deadline_ms'].default}" in said
+    assert f"default {SqliteStore.deadline_ms_usual}, on PostgreSQL {PostgresStore.deadline_ms_usual}" in said
 
 
 def test_every_check_has_a_limit_in_a_shipped_rulebook() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from riskguard.core.copying import CopyRule
-from riskguard.services.orders.copying import save_rule
 from riskguard.services.sweeps.sweeper import Sweeper
+from riskguard.store.copy_rules import save_rule
 from tests.services.desk import CALL, COVER, Desk, rulebook
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "orders.md"

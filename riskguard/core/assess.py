@@ -54,7 +54,12 @@ def assess(
     for limit in live_limits(view.account.limits.limits):
         if limit.id in unreadable:
             made.broken.append(
-                (limit, ValueError("what it remembers cannot be read: mend or delete its live_watches row"))
+                (
+                    limit,
+                    ValueError(
+                        "what it remembers cannot be read: mend its live_watches row, with `written = written + 1`"
+                    ),
+                )
             )
             continue
         watches = limit.only_watches(now_us)

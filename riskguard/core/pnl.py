@@ -37,7 +37,7 @@ class DayPnl:
     """
 
     total_e4: int | None
-    charges_e4: int
+    charges_e4: int | None
     fresh: bool
     detail: str = ""
     realised_e4: int | None = field(default=None, compare=False)
@@ -49,40 +49,47 @@ class DayPnl:
     segments: tuple[Part, ...] = field(default=(), repr=False, compare=False)
     strategies: tuple[Part, ...] = field(default=(), repr=False, compare=False)
 
+    @property
+    def net_realised_e4(self) -> int | None:
+        """What closed quantity made, charges and what a person said taken off; None where either is unknown."""
+        if self.realised_e4 is None or self.charges_e4 is None:
+            return None
+        return self.realised_e4 - self.charges_e4 + self.adjustment_e4
+
 
 def day_pnl(
     positions: Mapping[InstrumentKey, Mapping[str, Line]],
     instruments: Mapping[InstrumentKey, Instrument],
     quotes: Mapping[InstrumentKey, Quote],
-    charges_e4: int,
+    charges_e4: int | None,
     now_us: int,
     adjustment_e4: int = 0,
     *,
     phase_of: Callable[[InstrumentKey], Phase] | None = None,
     settlements_e4: Mapping[InstrumentKey, int] | None = None,
-    outside: Callable[[InstrumentKey, str], bool] | None = None,
 ) -> DayPnl:
     """
-    Value the day. *adjustment_e4* is what a person said the day had already lost (≤ 0).
+    Value the day. *adjustment_e4* is what a person said the day had already lost (≤ 0); charges that are unknown make
+    the day unknown.
 
     Args:
         phase_of: What the calendar says of an instrument; None: its market is open.
         settlements_e4: Settlement prices of contracts that have expired.
-        outside: Says of (instrument, product) whether a person keeps that line out of the day (`keep`).
     """
     lines: list[LinePnl] = []
     for key, products in positions.items():
         at = Phase(now_us) if phase_of is None else phase_of(key)
         for line in products.values():
-            if outside is not None and outside(key, line.product):
-                continue
             if line.net or line.start or line.buy_value_e4 or line.sell_value_e4:
                 settled_e4 = None if settlements_e4 is None else settlements_e4.get(key)
                 lines.append(_line(key, line, instruments.get(key), quotes.get(key), at, now_us, settled_e4))
     whole = summed("", lines)
-    total_e4 = None if whole.total_e4 is None else whole.total_e4 + adjustment_e4 - charges_e4
+    total_e4 = None
+    if whole.total_e4 is not None and charges_e4 is not None:
+        total_e4 = whole.total_e4 + adjustment_e4 - charges_e4
+    fresh = whole.fresh and charges_e4 is not None
     return DayPnl(
-        total_e4, charges_e4, whole.fresh, whole.reason, whole.realised_e4, whole.unrealised_e4, adjustment_e4,
+        total_e4, charges_e4, fresh, whole.reason, whole.realised_e4, whole.unrealised_e4, adjustment_e4,
         lines=tuple(lines),
     )  # fmt: skip
 

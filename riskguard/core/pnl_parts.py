@@ -102,24 +102,29 @@ def _listed(reasons: list[str], between: str) -> str:
     return between.join(reasons[:REASONS_MAX]) + more
 
 
-def by_segment(lines: Iterable[LinePnl], charges_e4: Mapping[str, int]) -> tuple[Part, ...]:
-    """Return the day by exchange segment, in order of name; a segment that only paid charges is one too."""
-    found: dict[str, list[LinePnl]] = {segment: [] for segment in charges_e4}
+def by_segment(lines: Iterable[LinePnl], charges_e4: Mapping[str, int] | None) -> tuple[Part, ...]:
+    """Return the day by exchange segment, in order of name; a segment that only paid charges is one too. None: unknown."""
+    found: dict[str, list[LinePnl]] = {segment: [] for segment in charges_e4 or ()}
     for each in lines:
         found.setdefault(each.exchange_segment, []).append(each)
     return tuple(
-        replace(summed(segment, own), charges_e4=charges_e4.get(segment, 0)) for segment, own in sorted(found.items())
+        replace(summed(segment, own), charges_e4=_share(charges_e4, segment)) for segment, own in sorted(found.items())
     )
 
 
+def _share(charges_e4: Mapping[str, int] | None, name: str) -> int | None:
+    """Return what a part paid: nothing where it dealt in nothing, unknown where the day's charges are."""
+    return None if charges_e4 is None else charges_e4.get(name, 0)
+
+
 def by_strategy(
-    lines: Iterable[LinePnl], attributed: Iterable[Attributed], charges_e4: Mapping[str, int]
+    lines: Iterable[LinePnl], attributed: Iterable[Attributed], charges_e4: Mapping[str, int] | None
 ) -> tuple[Part, ...]:
     """
     Return the day by strategy: each its own fills of today, with what of them is open at the line's mark.
 
     What nobody asked riskguard about, and what was carried in, is one part named "": the line less its strategies, so
-    that the parts always add up to the day. *charges_e4* are the strategies' shares of the day's charges.
+    that the parts always add up to the day. *charges_e4* are the strategies' shares of the day's charges; None: unknown.
     """
     rest = {(*each.key, each.product): each for each in lines}
     left = {key: each.total_e4 for key, each in rest.items()}
@@ -150,7 +155,7 @@ def by_strategy(
 def _parts(
     sums: dict[str, int | None], left: Mapping[tuple[str, str, str], int | None],
     lines: Mapping[tuple[str, str, str], LinePnl], reasons: Mapping[str, list[str]], stale: set[str],
-    charges_e4: Mapping[str, int],
+    charges_e4: Mapping[str, int] | None,
 ) -> tuple[Part, ...]:  # fmt: skip
     nobody = 0
     unknown: list[str] = []
@@ -163,7 +168,7 @@ def _parts(
     given = {**reasons, UNATTRIBUTED: unknown}
     return tuple(
         Part(
-            name, total, charges_e4=charges_e4.get(name, 0), fresh=total is not None and name not in stale,
+            name, total, charges_e4=_share(charges_e4, name), fresh=total is not None and name not in stale,
             reason=_listed(given.get(name, []), "; "),
         )
         for name, total in sorted(sums.items())
@@ -178,4 +183,4 @@ def of_group(name: str, totals_e4: Mapping[str, tuple[int | None, bool, str]]) -
     if unknown or not totals_e4:
         return Part(name, None, fresh=False, reason=_listed(unknown, "; ") or "no account was measured")
     fresh = all(is_fresh for _, is_fresh, _ in totals_e4.values())
-    return Part(name, sum(total or 0 for total, _, _ in totals_e4.values()), charges_e4=0, fresh=fresh)
+    return Part(name, sum(total for total, _, _ in totals_e4.values() if total is not None), charges_e4=0, fresh=fresh)

@@ -46,10 +46,10 @@ class PnlViews:
 
     def stand_in(self) -> Figure:
         """Return what stands in while ours is unknown: the worse of the others that is known. It never flattens."""
-        known = [each for each in (self.broker, self.equity) if each.total_e4 is not None]
+        known = [(each.total_e4, each) for each in (self.broker, self.equity) if each.total_e4 is not None]
         if not known:
             return Figure(None, "; ".join(each.reason for each in (self.broker, self.equity) if each.reason))
-        return min(known, key=lambda each: each.total_e4 or 0)
+        return min(known, key=lambda each: each[0])[1]
 
 
 def broker_view(
@@ -102,7 +102,9 @@ def _agree(theirs_e4: int, line: LinePnl) -> bool:
     """Say whether the broker's figure of a carried line is ours, as near as two price sources come."""
     if line.total_e4 is None or not line.fresh:
         return False
-    value_e4 = abs(line.net) * (line.mark_e4 or 0) * (line.multiplier or 1)
+    if line.multiplier is None or (line.net and line.mark_e4 is None):
+        return False  # nobody knows what the line is worth, so nobody knows what "near" is
+    value_e4 = 0 if line.mark_e4 is None else abs(line.net) * line.mark_e4 * line.multiplier
     tolerance_e4 = max(BASE_TOLERANCE_MIN_E4, value_e4 * BASE_TOLERANCE_PCT // 100)
     return abs(theirs_e4 - line.total_e4) <= tolerance_e4
 

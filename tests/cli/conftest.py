@@ -33,7 +33,27 @@ def initialised(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> She
     return shell
 
 
+@pytest.fixture(scope="session")
+def initialised_on_a_server(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Shell:
+    """The same with its database on PostgreSQL."""
+    from tests.store import postgres
+
+    url = postgres.server().url(postgres.server().create())
+    shell = Shell(tmp_path_factory.mktemp("initialised") / "desk", forker, server_url=url)
+    shell.directory.mkdir()
+    said = shell("init")
+    assert said.status == 0, said.err
+    return shell
+
+
 @pytest.fixture
-def shell(tmp_path: Path, initialised: Shell) -> Shell:
+def shell(tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Shell]:
     """A directory with a fresh database of profile `paper`: account `leader`, the shipped limits."""
-    return initialised.copied(tmp_path / "desk")
+    if store_kind == "sqlite":
+        yield request.getfixturevalue("initialised").copied(tmp_path / "desk")
+        return
+    from tests.postgres.desk import copied
+
+    made: Shell = request.getfixturevalue("initialised_on_a_server")
+    with copied(made.server_url.partition("?")[0].rpartition("/")[2]) as url:
+        yield made.copied(tmp_path / "desk", url)

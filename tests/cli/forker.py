@@ -7,8 +7,11 @@ opened before the fork, so a child is what a fresh process would be after its im
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 import traceback
@@ -38,15 +41,39 @@ def child(request: dict[str, object]) -> int:
     return status if isinstance(status, int) else 0 if status is None else 1
 
 
-def serve() -> None:
-    # What the commands import lazily is imported here, once; the cold tests show that they can do it themselves.
-    import riskguard.cli.app
-    import riskguard.cli.follow
-    import riskguard.services.overview
-    import riskguard.services.setup
-    import riskguard.services.wiring
-    import riskguard.store.inspect  # noqa: F401
+def warm() -> None:
+    """
+    Do once what every process does again: import everything, compile the statements, read what is shipped, build the
+    tree of commands. Nothing is opened, no home is looked into; the cold tests show that a command can do it by itself.
+    """
+    import alembic.command  # noqa: F401
+    import apscheduler.schedulers.background  # noqa: F401
+    import typer.main
 
+    import riskguard
+    import riskguard.cli.app as door
+    from riskguard.core.rulebook import parse
+    from riskguard.locate import rulebook_text
+    from riskguard.services.sweeps import charging
+    from riskguard.store import calendar, market
+    from riskguard.store.statements import Prepared
+
+    for found in pkgutil.walk_packages(riskguard.__path__, "riskguard."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    for each in gc.get_objects():
+        if isinstance(each, Prepared):
+            each.compiled()
+    market.read(None)
+    calendar.shipped()
+    charging._shipped()
+    parse(rulebook_text("default"), account="leader")
+    door.app = typer.main.get_command(door.app)  # type: ignore[assignment]
+    gc.freeze()  # a child shares these pages, and does not walk through them
+
+
+def serve() -> None:
+    warm()
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

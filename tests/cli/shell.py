@@ -74,6 +74,7 @@ class Shell:
     directory: Path
     forker: Forker
     more: dict[str, str] = field(default_factory=dict)  # environment besides the usual
+    server_url: str = ""  # the database's, where it is not the file here
 
     @property
     def home(self) -> Path:
@@ -83,12 +84,21 @@ class Shell:
     def database(self) -> Path:
         return self.directory / "risk.db"
 
+    @property
+    def url(self) -> str:
+        return self.server_url or f"sqlite:///{self.database}"
+
+    @property
+    def places(self) -> int:
+        """How many directories hold its flags: the host's, and the one beside a file."""
+        return 1 if self.server_url else 2
+
     def environment(self, **more: str) -> dict[str, str]:
         return {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.directory),
             "RISKGUARD_HOME": str(self.home),
-            "RISKGUARD_DB": f"sqlite:///{self.database}",
+            "RISKGUARD_DB": self.url,
             "COLUMNS": "200",
             **self.more,
             **more,
@@ -121,12 +131,24 @@ class Shell:
         )  # fmt: skip
 
     def rows(self, sql: str, *values: object, database: Path | None = None) -> list[tuple[Any, ...]]:
-        """Read the database, or another one, with plain SQL."""
+        """Read the database, or another file, with plain SQL."""
+        if self.server_url and database is None:
+            from tests.postgres.desk import plain, spelled
+
+            with plain(self.server_url) as server:
+                return server.execute(spelled(sql), values).fetchall()
         with closing(sqlite3.connect(f"file:{database or self.database}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
     def write(self, *statements: str, **values: object) -> None:
-        """Change the database with plain SQL, in one transaction."""
+        """Change the database with plain SQL, in one transaction; `:name` stands for a value."""
+        if self.server_url:
+            from tests.postgres.desk import named, plain
+
+            with plain(self.server_url) as server, server.transaction():
+                for sql in statements:
+                    server.execute(named(sql), values)
+            return
         with closing(sqlite3.connect(self.database, timeout=10, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             for sql in statements:
@@ -139,7 +161,7 @@ class Shell:
             path.name for place in (self.home, self.directory) for path in (place / "halt").glob("*") if path.is_file()
         )
 
-    def copied(self, to: Path) -> Shell:
-        """The same directory elsewhere; nobody may have its database open."""
+    def copied(self, to: Path, server_url: str = "") -> Shell:
+        """The same directory elsewhere, with a database that was copied already; nobody may have it open."""
         shutil.copytree(self.directory, to)
-        return Shell(to, self.forker, dict(self.more))
+        return Shell(to, self.forker, dict(self.more), server_url)

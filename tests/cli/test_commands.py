@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from riskguard.brokers.paper import PaperBroker
+from riskguard.clock import SystemClock
 from tests.cli.shell import BUY, TOO_MUCH, Answer, Shell
 from tests.core.tables import Row, table
 
@@ -55,8 +57,9 @@ DOCUMENTS = table("""
     exit leader --by me --reason test --json            0       -
     db version --json                                   0       schema
     db check --json                                     0       journals
-    audit verify --json                                 0       [0].rows
-    audit verify --no-replay --json                     0       [0].replay_disagrees
+    audit verify --json                                 0       accounts
+    audit verify --replay --since 1 --account leader --json  0  accounts
+    audit anchor --to anchors.jsonl --json              0       hash
     kill leader --no-wait --json                        0       halted
     release leader --by me --reason test --json         0       state
     explain nobody --json                               1       -
@@ -136,6 +139,12 @@ STATUSES = table("""
     db upgrade                                   0
     db check                                     0
     audit verify                                 0
+    audit verify --since never                   2
+    audit verify --account nobody                2
+    audit verify --anchors missing.jsonl         1
+    audit anchor                                 1
+    audit accept --by me --reason begun          1
+    audit key status                             1
     kill nobody --no-wait                        0
     demo --day 2024-07-99                        2
     --version                                    0
@@ -528,6 +537,27 @@ def test_one_sweep_measures_and_leaves_a_heartbeat(shell: Shell) -> None:
     assert shell.rows("SELECT count(*) FROM sweeps WHERE finished_at_us IS NOT NULL") == [(1,)]
     (standing,) = shell("status", "--json").document["accounts"]
     assert standing["sweep_age_ms"] < 60_000 and standing["day_pnl"] == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"), [((), 0), (("positions",), 0), (("positions", "orders", "trades"), 0), (("all",), 1)]
+)
+def test_a_sweep_whose_every_read_failed_is_no_sweep_that_was_done(
+    shell: Shell, broken: tuple[str, ...], status: int
+) -> None:
+    """One answer is a look; none is an error, in one line that says why. The document is there either way."""
+    assert shell("sweep", "--once").status == 0
+    with closing(PaperBroker.open(shell.directory / "risk.paper.db", "leader", clock=SystemClock())) as broker:
+        for each in broken:
+            broker.behave(each, "fail")
+
+    got = shell("sweep", "--once", "--json")
+
+    assert got.status == status
+    assert bool(got.document[0]["failures"]) == bool(broken)
+    assert (got.err == "") == (status == 0)
+    if status:
+        assert got.is_one_line_error() and "answered nothing about leader" in got.err
 
 
 # -- db ----------------------------------------------------------------------------------------------------------------
