@@ -240,13 +240,17 @@ class Order(_Fields):
         """Build an order from plain data (JSON): the same names, unknown ones refused."""
         if not isinstance(fields, Mapping):
             raise OrderInvalidError("order", fields, "wants an object of named fields")
-        unknown = sorted(str(name) for name in fields if name not in _ARGUMENTS)
+        try:
+            given = dict(fields.items())  # read once: what is asked about is what was looked at
+        except Exception:
+            raise OrderInvalidError("order", type(fields).__name__, "cannot be read through") from None
+        unknown = sorted(str(name) for name in given if name not in _ARGUMENTS)
         if unknown:
-            raise OrderInvalidError(unknown[0], fields.get(unknown[0]), f"is no field of an order; known: {_KNOWN}")
-        missing = sorted(_REQUIRED - fields.keys())
+            raise OrderInvalidError(unknown[0], given.get(unknown[0]), f"is no field of an order; known: {_KNOWN}")
+        missing = sorted(_REQUIRED - given.keys())
         if missing:
             raise OrderInvalidError(missing[0], None, "is missing")
-        return cls(**fields)
+        return cls(**given)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Order does not change: build a new one (tried to set `{name}`)")

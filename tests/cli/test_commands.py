@@ -697,7 +697,7 @@ def test_audit_finds_what_was_done_to_the_journal(shell: Shell, how: str) -> Non
     got = shell("audit", "verify", "--json")
 
     assert got.status == 1, how
-    (leader,) = [each for each in got.document if each["account"] == "leader"]
+    (leader,) = [each for each in got.document["accounts"] if each["account"] == "leader"]
     assert leader["wrong"], how
     assert shell("db", "check").status == 1
 

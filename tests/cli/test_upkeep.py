@@ -128,7 +128,7 @@ def test_backup_to_a_place_and_what_it_refuses(aged: Shell) -> None:
 
     for words, status in (
         ((named,), 1), ((str(place / "no" / "x.db"),), 1), (("--keep", "0"), 2), ((str(place / "new.db"), "--keep", "2"), 2),
-        (("--db", str(aged.directory / "none.db")), 1), (("--keep", "many"), 2), (("--db", "postgresql://x/y"), 1),
+        (("--db", str(aged.directory / "none.db")), 1), (("--keep", "many"), 2), (("--db", "postgresql://x/y"), 2),
     ):  # fmt: skip
         answer = aged("db", "backup", *words)
         assert answer.status == status and answer.is_one_line_error(), (words, answer)

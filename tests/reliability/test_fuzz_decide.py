@@ -25,6 +25,8 @@ from tests.reliability.test_fuzz_guard import proposal
 SEED = 20250603
 POSITION_MAX = 100
 VALUE_MAX_E4 = 100_000 * 10_000
+BESIDE = {FUTURE.key: 25, option().key: -25}
+"""Held beside the share, as MARGIN: what closes it is an exit, and bound by no value."""
 
 LIMITS = LimitSet((*mandatory(), limit("net_position", position_max=str(POSITION_MAX), unit="units")))
 
@@ -37,7 +39,7 @@ def books() -> list[tuple[Account, int, int, int]]:
         for causes in ((), (halted(),), (halted(state=TradingState.REDUCE_ONLY),)):
             of = account(
                 line(net, buys=buys, sells=sells), limits=LIMITS, causes=causes, quoted=quote("99.95", "100", "100.05"),
-                others=((FUTURE, line(25, product="MARGIN")), (call, line(-25, product="MARGIN"))),
+                others=tuple((each, line(BESIDE[each.key], product="MARGIN")) for each in (FUTURE, call)),
             )  # fmt: skip
             made.append((of, net, buys, sells))
     made.append((account(limits=LIMITS, known=False), 0, 0, 0))
@@ -63,8 +65,11 @@ def put(
         return "refused"
     assert type(order.quantity) is int and 0 < order.quantity <= QUANTITY_MAX
     sign = 1 if order.side == "BUY" else -1
-    takes_away = order.instrument == SHARE.key and net * sign < 0 and order.quantity <= abs(net)
-    if of.causes and order.instrument == SHARE.key:
+    held = net if order.instrument == SHARE.key else 0
+    if order.product == "MARGIN" and order.instrument in of.positions:
+        held = BESIDE.get(order.instrument, held)
+    takes_away = held * sign < 0 and order.quantity <= abs(held)
+    if of.causes:
         assert takes_away, (order, net, of.causes)
     if any(each.state is TradingState.HALTED for each in of.causes):
         assert emergency_by, order

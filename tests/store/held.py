@@ -88,7 +88,7 @@ _kept: list[psycopg.Connection[tuple[Any, ...]]] = []
 def rolled_back() -> Iterator[Postgres]:
     """PostgreSQL, within a transaction that is taken back: one database and one connection serve hundreds of tests."""
     if not _kept or _kept[0].closed:
-        _kept[:] = [psycopg.connect(server().url(template(upgrade)))]
+        _kept[:] = [psycopg.connect(server().url(server().create(template(upgrade))))]
     connection = _kept[0]
     connection.execute("SELECT")  # now every further block is a savepoint in this transaction
     try:

@@ -343,7 +343,7 @@ WITHOUT = table("""
     decisions_delete_refused             decisions_refused               DELETE FROM decisions
     limit_sets_update_refused            limit_sets_refused              UPDATE limit_sets SET body = '[]'
     limit_sets_delete_refused            limit_sets_refused              DELETE FROM limit_sets
-    decisions_replace_refused            -                               REPLACE INTO decisions SELECT account, sequence, client_order_id, kind, 1 - approved, strategy, decided_at_us, body, previous_hash, hash FROM decisions
+    decisions_replace_refused            -                               REPLACE INTO decisions SELECT account, sequence, client_order_id, kind, 1 - approved, strategy, decided_at_us, body, previous_hash, hash, mac FROM decisions
     limit_sets_replace_refused           -                               REPLACE INTO limit_sets SELECT digest, '[]' FROM limit_sets
     traders_control_place_is_taken       -                               UPDATE OR REPLACE traders_control SET is_active = 1 WHERE account_type = 'leader' AND kill_switch_status = 'INACTIVE'
     traders_control_id_counts            -                               INSERT INTO traders_control (id, account_type, control_type, created_at, updated_at) VALUES (-1, 'x', 'RISK_LIMIT', 1, 1)
