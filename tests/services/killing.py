@@ -122,14 +122,45 @@ def settings_of(words: str) -> tuple[PaperSettings, list[tuple[str, str, int | N
     return PaperSettings(**how), faults, flags
 
 
+TRANSIT_US = 5 * SECOND
+"""The longest the paper broker is told to keep an order in transit, where nobody can cancel it, or off its list."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """
+    When a kill run could act, where it could not at every moment: nobody undoes what the market did before.
+
+    Attributes:
+        looks: Of each round that read every list: when it began, and the number of the last event when it was over.
+        asked: By order, when the run first asked for its end.
+    """
+
+    looks: list[tuple[int, int]]
+    asked: dict[str, int]
+
+    def seen(self, since_us: int, after: int, before: int) -> bool:
+        """Say whether a round that began at *since_us* or later was over between two events."""
+        return any(began_us >= since_us and after <= last < before for began_us, last in self.looks)
+
+
 @dataclass
 class Judge:
-    """Replays the events of one account after *from_us* and keeps what should never have been."""
+    """
+    Replays the events of one account after *from_us* and keeps what should never have been.
+
+    Without *rounds* the run is taken to act at every moment. With them two things are nobody's fault, and only these. An
+    order of before the kill crosses zero before any round could see it, or after the run asked for its end, where no exit
+    of the run has filled. And a line is bare from the cancellation of a stop larger than it, which would open a position,
+    until the next round puts it back.
+    """
 
     events: list[Event]
     from_us: int
+    rounds: Rounds | None = None
     protected: dict[tuple[str, ...], int] = field(default_factory=dict)  # line -> what no stop guarded at the kill
     found: list[str] = field(default_factory=list)
+    _too_large: dict[tuple[str, ...], Event] = field(default_factory=dict)  # line -> the end of a stop larger than it
 
     def replay(self, carried: dict[tuple[str, ...], int]) -> list[str]:
         """Return every wrong thing, in words; empty when there is none."""
@@ -137,10 +168,11 @@ class Judge:
         net: Counter[tuple[str, ...]] = Counter(carried)
         at_us = 0
         started = False
+        placed_us: dict[str, int] = {}
         for event in self.events:
             if event.at_us > at_us:
                 if started:
-                    self._look(orders, net, at_us)
+                    self._look(orders, net, at_us, event.number)
                 at_us = event.at_us
             if not started and event.at_us >= self.from_us:
                 started = True
@@ -152,29 +184,67 @@ class Judge:
                 ours = started and event.what == "PLACED" and event.fields["correlation_id"].startswith("rg")
                 ours = ours or orders.get(event.order_id, {}).get("ours", False)
                 live = event.fields["status"] not in ("REJECTED", "CANCELLED")
-                orders[event.order_id] = {**event.fields, "live": live, "ours": ours}
+                acted = ours or (started and event.what == "CHANGED")
+                orders[event.order_id] = {**event.fields, "live": live, "ours": ours, "acted": acted}
+                placed_us.setdefault(event.order_id, event.at_us)
             elif event.what == "ENDED":
                 orders[event.order_id]["live"] = False
+                self._note_too_large(orders[event.order_id], net, event)
             elif event.what == "FILLED":
                 order = orders[event.order_id]
                 line = (order["exchange_segment"], order["security_id"], order["product"])
                 signed = event.fields["quantity"] * (1 if order["side"] == "BUY" else -1)
                 before, after = net[line], net[line] + signed
-                if started and before and after and (before > 0) != (after > 0):
+                crossed = before and after and (before > 0) != (after > 0)
+                if started and crossed and not self._was_quicker(event, orders, placed_us[event.order_id]):
                     self.found.append(f"crossed: {line} from {before} to {after} at {event.number}")
                 if order["ours"] and abs(after) > abs(before):
                     self.found.append(f"opened: {line} from {before} to {after} by {event.order_id}")
                 net[line] = after
                 order["filled"] += event.fields["quantity"]
                 order["live"] = event.fields["status"] != "TRADED"
-        self._look(orders, net, at_us)
+        self._look(orders, net, at_us, self.events[-1].number + 1 if self.events else 0)
         self._count_messages()
         return self.found
 
-    def _look(self, orders: dict[str, dict[str, Any]], net: Counter[tuple[str, ...]], at_us: int) -> None:
+    def _was_quicker(self, event: Event, orders: dict[str, dict[str, Any]], placed_us: int) -> bool:
+        """
+        Say whether an order of before the kill filled before a round could ask for its end, or after one did.
+
+        Not where an exit of the kill has filled on the line: two that could close it twice is the run's own doing.
+        """
+        line = _line(orders[event.order_id])
+        closing = any(each["acted"] and each["filled"] and _line(each) == line for each in orders.values())
+        if self.rounds is None or closing or orders[event.order_id]["acted"]:
+            return False
+        asked_us = self.rounds.asked.get(event.order_id)
+        if asked_us is not None and asked_us <= event.at_us:
+            return True
+        first = next(each.number for each in self.events if each.at_us >= self.from_us)
+        return not self.rounds.seen(max(self.from_us, placed_us + TRANSIT_US), first - 1, event.number)
+
+    def _note_too_large(self, order: dict[str, Any], net: Counter[tuple[str, ...]], event: Event) -> None:
+        line = _line(order)
+        held, left = net[line], order["quantity"] - order["filled"]
+        takes_away = held != 0 and (held > 0) == (order["side"] == "SELL")
+        if takes_away and order["trigger_price_e4"] and left > abs(held) and event.fields.get("status") == "CANCELLED":
+            self._too_large[line] = event
+
+    def _is_put_back_next(self, line: tuple[str, ...], number: int) -> bool:
+        """Say whether the line lost a stop larger than it, and no round since was over before event *number*."""
+        ended = self._too_large.get(line)
+        if self.rounds is None or ended is None or ended.order_id not in self.rounds.asked:
+            return False
+        return not self.rounds.seen(ended.at_us, ended.number, number)
+
+    def _look(
+        self, orders: dict[str, dict[str, Any]], net: Counter[tuple[str, ...]], at_us: int, number: int
+    ) -> None:  # fmt: skip
+        """Look at how it stood before event *number*."""
         for line, open_before in self.protected.items():
             held = net[line]
-            if held and abs(held) - _cover(orders, line, held) > open_before:
+            bare = abs(held) - _cover(orders, line, held)
+            if held and bare > open_before and not self._is_put_back_next(line, number):
                 self.found.append(f"naked: {line} holds {held} at {(at_us - self.from_us) / SECOND:g} s")
 
     def _count_messages(self) -> None:
@@ -185,6 +255,10 @@ class Judge:
                 if sent > most:
                     self.found.append(f"{sent} messages in {width_us // SECOND} s")
                     break
+
+
+def _line(order: dict[str, Any]) -> tuple[str, ...]:
+    return order["exchange_segment"], order["security_id"], order["product"]
 
 
 def _cover(orders: dict[str, dict[str, Any]], line: tuple[str, ...], held: int, *, stops: bool = False) -> int:

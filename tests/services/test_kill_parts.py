@@ -67,6 +67,11 @@ JUDGED = table("""
     4     entry10/4@g target4@g stop4@g   2 3
     10    alert5                          -
     10    stop4 stop6 stop1               1 2
+    10    stop1 stop1 sell4 sell4 stop10  5
+    10    stop10 stop10 sell4             1
+    10    sell4 stop11                    -
+    10    sell4 stop4 stop11              2
+    10    target4@g stop4@g stop11        1 2
 """)
 
 

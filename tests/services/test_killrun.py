@@ -17,7 +17,7 @@ from riskguard.brokers.paper import PaperSettings
 from riskguard.core.state import TradingState
 from riskguard.errors import BrokerUnconfirmedError
 from riskguard.services.kill.killrun import DOUBT_US, LEASE_US, KillRunner
-from riskguard.store import runs, session
+from riskguard.store import runs
 from riskguard.store.runs import KillRun
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, CALL, COVER, FUTURE, SECOND, SHARE, Clock, Desk, copy, e4
@@ -61,34 +61,41 @@ def never_across_zero(desk: Desk) -> bool:
 # -- cancel -----------------------------------------------------------------------------------------------------------
 
 CANCELS = table("""
-    held  side  quantity  type       price  trigger  outcome
-    0     BUY   10        LIMIT      90     -        CANCELLED
-    0     SELL  10        LIMIT      110    -        CANCELLED
-    10    BUY   10        LIMIT      90     -        CANCELLED
-    10    SELL  10        STOP_LOSS  89     90       PENDING
-    10    SELL  4         STOP_LOSS  89     90       PENDING
-    10    SELL  10        LIMIT      110    -        PENDING
-    10    SELL  11        LIMIT      110    -        CANCELLED
-    -10   BUY   10        STOP_LOSS  111    110      PENDING
-    -10   BUY   11        STOP_LOSS  111    110      CANCELLED
-    -10   SELL  1         LIMIT      110    -        CANCELLED
+    held  side  quantity  type       price  trigger  outcome    rests
+    0     BUY   10        LIMIT      90     -        CANCELLED  0
+    0     SELL  10        LIMIT      110    -        CANCELLED  0
+    10    BUY   10        LIMIT      90     -        CANCELLED  0
+    10    SELL  10        STOP_LOSS  89     90       PENDING    10
+    10    SELL  4         STOP_LOSS  89     90       PENDING    4
+    10    SELL  10        LIMIT      110    -        PENDING    10
+    10    SELL  11        LIMIT      110    -        CANCELLED  0
+    10    SELL  11        STOP_LOSS  89     90       CANCELLED  10
+    -10   BUY   10        STOP_LOSS  111    110      PENDING    10
+    -10   BUY   11        STOP_LOSS  111    110      CANCELLED  10
+    -10   SELL  1         LIMIT      110    -        CANCELLED  0
 """)
 
 
 @pytest.mark.parametrize("row", CANCELS, ids=str)
 def test_plan_cancel_takes_what_adds_risk_and_keeps_protective_exits(desk: Desk, row: Row) -> None:
-    """By what the order can still do to the position, whoever sent it; the position itself is kept."""
+    """
+    By what the order can still do to the position, whoever sent it; the position itself is kept. A stop larger than the
+    position would open another: it goes, and comes back as large as what is held.
+    """
     desk.quote("100")
     if row.number("held"):
         desk.hold(row.number("held"))
-    desk.past(
+    order_id = desk.past(
         desk.order(row.side, row.number("quantity"), row.price, order_type=row.type, trigger_price=row.opt("trigger"))
     )
     desk.kill()
     (run,) = follow(desk)
 
     assert (run.state, run.step) == ("DONE", "WATCH")
-    assert desk.broker.orders()[-1].status == row.outcome
+    orders = {order.order_id: order for order in desk.broker.orders()}
+    assert orders[order_id].status == row.outcome
+    left = [(order.side, order.remaining, order.order_type) for order in orders.values() if order.is_live]
+    assert left == [(row.side, row.number("rests"), row.type)] * bool(row.number("rests"))
     assert nets(desk).get("1333:INTRADAY", 0) == row.number("held")
     assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
 
@@ -490,8 +497,9 @@ class MortalBroker:
 
 def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Let a first runner work until it dies; True if it did."""
-    plain = session.Store._commit
     mine = desk.another_guard()
+    kind: Any = type(mine.store)
+    plain = kind._commit
     runner = KillRunner(mine, ACCOUNT, MortalBroker(desk.broker, life))  # type: ignore[arg-type]
 
     def commit(store: Any, connection: Any) -> None:
@@ -501,7 +509,7 @@ def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
             plain(store, connection)
 
     with monkeypatch.context() as context:
-        context.setattr(session.Store, "_commit", commit)
+        context.setattr(kind, "_commit", commit)
         try:
             follow(desk, rounds=20, runner=runner)
         except Death:

@@ -25,7 +25,7 @@ from riskguard.core.state import TradingState
 from riskguard.errors import BrokerError, PermitNotSendableError, ReleaseRefusedError
 from riskguard.services import overview
 from tests.services.desk import ACCOUNT, CALL, COVER, DAY, FUTURE, SECOND, SHARE
-from tests.services.killing import Judge
+from tests.services.killing import Judge, Rounds
 from tests.simulator.truth import Truth
 from tests.simulator.world import FIRST_E4, INSTRUMENTS, OPENS_US, POSITION_MAX, World
 
@@ -68,6 +68,7 @@ class Day:
     carried: dict[Any, int] = field(default_factory=dict)  # what came in from the day before
     waiting: list[Decision] = field(default_factory=list)  # approved and not sent yet
     sent: list[Order] = field(default_factory=list)
+    looks: list[tuple[int, int]] = field(default_factory=list)  # see Rounds: the sweeps that saw everything
     clean_sweep_us: int = -1  # when the last sweep that saw everything was, waiting time
     fill_seen_us: int = 0  # waiting time of the last step in which something filled
     jumped: bool = False
@@ -184,6 +185,7 @@ class Day:
             if is_quoted and not any(each.what == "PLACED" for each in fresh):
                 self._compare(report.pnl)
             self.clean_sweep_us = self.world.clock.elapsed_us()
+            self.looks.append((from_us, self.truth.events[-1].number if self.truth.events else 0))
             self.jumped = not is_quoted
         return report
 
@@ -358,8 +360,14 @@ class Day:
         return found
 
     def _judge_halts(self) -> None:
+        asked = "SELECT target, min(at_us) FROM kill_steps WHERE step = 'CANCEL' AND state <> 'INTENDED' GROUP BY 1"
+        at_us = dict(self.world.reads.execute(asked).fetchall())
+        asked_us = {number: at_us[name] for number in self.truth.orders if (name := broker_id(number)) in at_us}
         for halt in self.halts:
-            wrong = Judge(self.truth.events[: halt.to], halt.from_us).replay(halt.carried)
+            # The plan `halt` touches no order: what was there before it goes on.
+            looks = [] if halt.plans == {"halt"} else self.looks
+            rounds = Rounds(looks, asked_us)
+            wrong = Judge(self.truth.events[: halt.to], halt.from_us, rounds).replay(halt.carried)
             grown = self._grown_since(halt)
             wrong = [each for each in wrong if not any(each.startswith(f"naked: {line}") for line in grown)]
             self.hold_to(not wrong, f"nothing is naked, crossed or hammered by the kill: {wrong}")

@@ -6,7 +6,7 @@ import json
 
 from riskguard.core.seen import SeenOrder
 from riskguard.services.kill.killrun import aside, reasons
-from riskguard.services.kill.killrun.judging import is_stop, judge
+from riskguard.services.kill.killrun.judging import comes_back, is_stop, judge
 from riskguard.services.kill.killrun.plans import CANCEL_TRIES_MAX, back_off_us
 from riskguard.services.kill.killrun.round import Round
 
@@ -76,7 +76,7 @@ def _protection_lost(round_: Round, order: SeenOrder) -> str:
     Cancelling the entry of a super order ends its legs, and with them the stop of what has filled already. A stop larger
     than what it guards would open a position with the rest of it: it goes, and comes back as large as what is held.
     """
-    if order.kind == "ORDER" and is_stop(order):
+    if comes_back(order):
         guarded = _guarded(round_, order)
         return json.dumps(aside.kept_of(order, min(order.remaining, guarded))) if guarded else ""
     if order.kind != "SUPER" or order.leg != "ENTRY" or not order.filled or not order.group:

@@ -33,7 +33,9 @@ def judge(orders: tuple[SeenOrder, ...], account: Account, scope: str = "") -> J
     Sort the live orders of *scope*.
 
     Together the kept exits of a line never exceed what it holds: two full stops would open a position where one closes
-    it. Exits of one group count once, at the largest. Stops are kept before targets, and ours before anybody's.
+    it. Exits of one group count once, at the largest. Stops are kept before targets, the larger one before the smaller,
+    and ours before anybody's. A stop that does not fit comes back as large as what no kept stop guards (see `cancel`):
+    no target takes that room, it would leave the line without protection there.
     """
     live = [
         each for each in orders if each.is_live and holds(scope, each.exchange_segment, each.security_id, each.product)
@@ -62,10 +64,13 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
     near, far = _room(line, exits[0])
     own = {each.order_id for each in line.working.values() if each.strategy == KILL_RUN and each.order_id}
     groups: dict[str, int] = {}
-    taken = 0
+    taken, awaited = 0, False
     for order in sorted(exits, key=lambda each: _worth(each, own)):
         counted = groups.get(order.group, 0) if order.group else 0
         more = max(0, order.remaining - counted)
+        if awaited and more and not is_stop(order) and order.order_id not in own:
+            found.adding.append(order)
+            continue
         if not order.remaining or (order.side not in ("BUY", "SELL")):
             found.adding.append(order)
         elif order.remaining <= near and taken + more <= near:
@@ -77,6 +82,7 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
             found.unsure.append(order)
         else:
             found.adding.append(order)
+            awaited = awaited or (comes_back(order) and taken < near)
 
 
 def _room(line: Line, order: SeenOrder) -> tuple[int, int]:
@@ -91,10 +97,18 @@ def is_stop(order: SeenOrder) -> bool:
     return order.order_type in STOPS or order.leg == "STOP_LOSS"
 
 
-def _worth(order: SeenOrder, own: set[str]) -> tuple[int, str]:
+def comes_back(order: SeenOrder) -> bool:
+    """Say whether a stop that is cancelled for its size is placed again: a plain one, not a leg of several."""
+    return order.kind == "ORDER" and is_stop(order)
+
+
+def _worth(order: SeenOrder, own: set[str]) -> tuple[int, int, str]:
+    """Sort what is kept first to the front; of stops the largest, so that small ones do not push out the one that guards."""
     if order.order_id in own:
-        return 0, order.order_id
-    return (1 if is_stop(order) else 2 if order.group else 3), order.order_id
+        return 0, 0, order.order_id
+    if is_stop(order):
+        return 1, -order.remaining, order.order_id
+    return (2 if order.group else 3), 0, order.order_id
 
 
 def _is_entry(order: SeenOrder) -> bool:
