@@ -13,7 +13,7 @@ from benchmarks.measure import FLAT_RATIO_MAX, Row, median, quiet, timed
 from benchmarks.memory import LOG_LOOKED_AT_EACH, Grown
 from benchmarks.stage import ACCOUNT, Stage, add_closed_positions, add_history, build, order, rulebook
 from riskguard import Order, RiskGuard
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 EACH = 60
 FEW, MANY = 1_000, 200_000

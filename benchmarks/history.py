@@ -17,7 +17,7 @@ from benchmarks.growing import compared
 from benchmarks.measure import FLAT_RATIO_MAX, Row
 from benchmarks.stage import ACCOUNT, SECOND, START_US, Stage, build, order, rulebook
 from riskguard.core.facts import canonical
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 FEW, MANY = 1_000, 10_000_000
 CHAINED = 1_000_000

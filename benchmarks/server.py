@@ -51,7 +51,7 @@ def _measured(url: str) -> dict[str, list[float]]:
     """Time approvals, each undone by its owner, and the statements of one of them sent again and rolled back."""
     import psycopg
 
-    from riskguard.store import postgresql
+    from riskguard.store.engines import postgresql
 
     with open_guard(url, sweep=False, deadline_ms=DEADLINE_MS) as guard:
         guard.report_positions([], account=ACCOUNT)

@@ -15,7 +15,7 @@ from pathlib import Path
 from riskguard import Order, RiskGuard
 from riskguard.services.setup import initialise
 from riskguard.services.wiring import open_guard, settings_of, sweeper_of
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 ACCOUNT = "leader"
 SECOND = 1_000_000

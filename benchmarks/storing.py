@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.measure import Row, median, percentile, quiet, timed
 from benchmarks.stage import SECOND, Stage, build, order, rulebook
 from riskguard import RiskGuard
-from riskguard.store import sqlite as lite
-from riskguard.store.sqlite_store import SqliteSession
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.sqlite_store import SqliteSession
 
 ROUNDS = 20
 EACH = 25

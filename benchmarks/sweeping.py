@@ -18,7 +18,7 @@ from riskguard.services.setup import add_instruments, initialise
 from riskguard.services.sweeps.cadence import Cadence
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 ACCOUNTS, POSITIONS = 20, 200
 ROUNDS = 7

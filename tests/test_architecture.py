@@ -182,7 +182,7 @@ def test_statements_are_written_in_the_store(path: Path) -> None:
         ("from riskguard.store.statements import prepare", True),
         ("from riskguard.store.statements import Prepared, param", True),
         ("def f():\n    import sqlalchemy", True), ("from riskguard.store.statements import Prepared", False),
-        ("from riskguard.store.alerts import NEWEST", False), ("import sqlite3", False),
+        ("from riskguard.store.queries.alerts import NEWEST", False), ("import sqlite3", False),
     ],
 )  # fmt: skip
 def test_a_statement_outside_the_store_is_noticed(source: str, noticed: bool) -> None:
@@ -231,7 +231,7 @@ OUTWARD = [
     ("core", "from riskguard.ports import Broker"),
     ("store", "from riskguard.services.orders import guard"),
     ("store", "from riskguard.brokers.paper import PaperBroker"),
-    ("brokers", "from riskguard.store.sqlite import connect"),
+    ("brokers", "from riskguard.store.engines.sqlite import connect"),
     ("brokers", "def f():\n    from riskguard.feeds import bars"),
     ("feeds", "import riskguard.services.orders.guard"),
     ("services", "from riskguard import admin"),

@@ -17,9 +17,9 @@ from riskguard.cli.app import app
 from riskguard.core.checks import EVERY
 from riskguard.locate import folder
 from riskguard.services.settings import PREFIX, DatabaseSettings, ProcessSettings
+from riskguard.store.engines.postgresql_store import PostgresStore
+from riskguard.store.engines.sqlite_store import SqliteStore
 from riskguard.store.halt import ARMED, GATE, HALT
-from riskguard.store.postgresql_store import PostgresStore
-from riskguard.store.sqlite_store import SqliteStore
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^(```|~~~).*?^\1", flags=re.MULTILINE | re.DOTALL)

@@ -14,7 +14,8 @@ from riskguard.core.state import TradingState
 from riskguard.errors import ReleaseRefusedError
 from riskguard.ports import BrokerLock, Clock
 from riskguard.services.kill import latch
-from riskguard.store import controls, halt, journal, releases
+from riskguard.store import controls, halt, journal
+from riskguard.store.queries import releases
 from riskguard.store.session import GLOBAL, Session, Store, clock_of
 
 log = logging.getLogger("riskguard")

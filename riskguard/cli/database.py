@@ -25,8 +25,8 @@ def version(db: Db = None, as_json: Json = False) -> None:
 
     Exit status: 0 shown; 1 not readable.
     """
+    from riskguard.store.engines.sqlite import SCHEMA_VERSION, has_wal_reset_bug
     from riskguard.store.inspect import identify
-    from riskguard.store.sqlite import SCHEMA_VERSION, has_wal_reset_bug
 
     url = database_url(db)
     if sqlite_path(url) is None:
@@ -46,7 +46,8 @@ def version(db: Db = None, as_json: Json = False) -> None:
 
 
 def _server_version(url: str, wanted: int, as_json: bool) -> None:
-    from riskguard.store import catalog, postgresql
+    from riskguard.store import catalog
+    from riskguard.store.engines import postgresql
 
     where = postgresql.place(url)
     with postgresql.connect(url) as connection, postgresql.one_line(where), connection.begin():
@@ -163,7 +164,8 @@ def check(
 
 
 def _check_server(url: str, as_json: bool) -> None:
-    from riskguard.store import catalog, postgresql
+    from riskguard.store import catalog
+    from riskguard.store.engines import postgresql
 
     where = postgresql.place(url)
     with postgresql.connect(url) as connection, postgresql.one_line(where):

@@ -181,8 +181,8 @@ def show_findings(found: list[Finding]) -> None:
 
 def _checked_path(url: str) -> Any:
     """Return the database's file; raises what opening it raises."""
-    from riskguard.store import sqlite as lite
-    from riskguard.store.postgresql import only_files
+    from riskguard.store.engines import sqlite as lite
+    from riskguard.store.engines.postgresql import only_files
     from riskguard.store.session import Store
 
     only_files(url, "riskguard db", "the server's own means, like `pg_dump`")

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from riskguard.core.order import NAME_CHARACTERS_MAX
 from riskguard.errors import OrderInvalidError
-from riskguard.store.tags import NEWEST_OF_TAG, OF_CORRELATION
+from riskguard.store.queries.tags import NEWEST_OF_TAG, OF_CORRELATION
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard

@@ -20,7 +20,7 @@ from riskguard.services.kill.backstop import standing
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.wiring import settings_of
 from riskguard.store import loader
-from riskguard.store.broker_health import TRADED
+from riskguard.store.queries.broker_health import TRADED
 from riskguard.store.session import Store
 
 if TYPE_CHECKING:

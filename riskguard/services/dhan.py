@@ -19,7 +19,7 @@ from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.settings import DatabaseSettings
 from riskguard.services.tokens import TokenSource, claims_of
 from riskguard.store.database import Database
-from riskguard.store.logins import CLIENT_OF, SAVE_CLIENT
+from riskguard.store.queries.logins import CLIENT_OF, SAVE_CLIENT
 from riskguard.store.session import Session, Store
 
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9]{3,20}")

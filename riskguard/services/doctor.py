@@ -26,11 +26,12 @@ from riskguard.services.charges_health import charges
 from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import limit_health
 from riskguard.services.server_health import postgresql_server
-from riskguard.store import halt, loader, market, mounts
+from riskguard.store import halt, loader, market
 from riskguard.store.calendar import calendar as trading_calendar
-from riskguard.store.doctor import HAS_DERIVATIVES, HELD, LAST_SWEEP, NEWEST, ROW, TRADED
+from riskguard.store.engines import mounts
+from riskguard.store.engines.sqlite import has_wal_reset_bug
+from riskguard.store.queries.doctor import HAS_DERIVATIVES, HELD, LAST_SWEEP, NEWEST, ROW, TRADED
 from riskguard.store.session import ACCOUNTS, Store
-from riskguard.store.sqlite import has_wal_reset_bug
 
 WAIT_S: Final = 2.0
 WARN_DAYS: Final = 60

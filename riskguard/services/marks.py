@@ -30,7 +30,7 @@ from riskguard.services.wiring import settings_of
 from riskguard.store import books, loader, permits
 from riskguard.store.calendar import calendar
 from riskguard.store.database import Database
-from riskguard.store.instrument_kinds import KIND
+from riskguard.store.queries.instrument_kinds import KIND
 from riskguard.store.session import ACCOUNTS, Session
 from riskguard.store.supply import SPOT_KEYS
 

@@ -22,7 +22,7 @@ from riskguard.services.kill import backstop, latch
 from riskguard.services.settings import read_settings
 from riskguard.store import controls, halt, journal, loader, permits, runs
 from riskguard.store.calendar import calendar
-from riskguard.store.overview import BY_CLIENT_ID, LAST_READING, VIOLATIONS
+from riskguard.store.queries.overview import BY_CLIENT_ID, LAST_READING, VIOLATIONS
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
 from riskguard.store.tables.control import risk_violations
 

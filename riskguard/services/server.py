@@ -17,7 +17,8 @@ from riskguard.clock import SystemClock
 from riskguard.errors import UpgradeError
 from riskguard.ports import Clock
 from riskguard.services.setup import run_versions
-from riskguard.store import catalog, postgresql
+from riskguard.store import catalog
+from riskguard.store.engines import postgresql
 from riskguard.store.tables.authentication import seed_config
 from riskguard.store.tables.base import SCHEMA_VERSION
 from riskguard.store.triggers.postgresql import SCHEMA

@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from riskguard.core.params import explain
 from riskguard.errors import SettingsError
+from riskguard.store.queries.settings import ROWS, SAVE
 from riskguard.store.session import Session
-from riskguard.store.settings import ROWS, SAVE
 
 PREFIX = "riskguard."
 

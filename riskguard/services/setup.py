@@ -25,7 +25,7 @@ from riskguard.ports import Clock
 from riskguard.services.limits import rulebooks
 from riskguard.services.settings import DatabaseSettings, Profile, read_settings, save_settings
 from riskguard.store import books, controls, halt, journal, loader
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.session import ACCOUNTS, ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Store
 from riskguard.store.statements import insert_into
 from riskguard.store.tables.authentication import seed_config

@@ -23,7 +23,7 @@ from riskguard.core.calendar import Calendar
 from riskguard.errors import SecretError, StoreUnavailableError, TokenInvalidError, TokenMissingError
 from riskguard.redaction import remember
 from riskguard.store.calendar import calendar
-from riskguard.store.logins import ACTIVE
+from riskguard.store.queries.logins import ACTIVE
 from riskguard.store.session import Session
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from riskguard.services.kill import latch
 from riskguard.services.settings import DatabaseSettings, save_settings
 from riskguard.services.setup import migrate
 from riskguard.store import controls, halt, inspect, journal
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.sqlite_store import SqliteSession
 from riskguard.store.migration import backup, control, mapping, rows
 from riskguard.store.migration.control import Found, Unit
 from riskguard.store.migration.sealing import Sealing
@@ -36,7 +37,6 @@ from riskguard.store.migration.source import Source, hold, spelled
 from riskguard.store.secrets.envelope import Keys
 from riskguard.store.secrets.keys import usable
 from riskguard.store.session import ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Store
-from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables import metadata
 from riskguard.store.tables.authentication import CONFIG_ROWS, config

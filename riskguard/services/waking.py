@@ -53,7 +53,7 @@ class Waking:
     def _listen(self) -> None:
         import psycopg
 
-        from riskguard.store import postgresql
+        from riskguard.store.engines import postgresql
 
         arguments: dict[str, Any] = {
             "connect_timeout": 5, "application_name": "riskguard listen", "keepalives_idle": 5, "keepalives_interval": 2,

@@ -84,7 +84,7 @@ def open_guard(
 
 def _alerts_of(guard: RiskGuard) -> Alerts | None:
     """Return alerts that reach the channels, sent from a thread of this process; None where there is no channel."""
-    from riskguard.store.alert_counts import CHANNELS
+    from riskguard.store.queries.alert_counts import CHANNELS
 
     with guard.store.session(durable=False, wait_s=WAIT_S) as session:
         wanted = session.row(CHANNELS) is not None

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from riskguard.errors import StoreUnavailableError
 from riskguard.locate import folder
-from riskguard.store.postgresql import said
+from riskguard.store.engines.postgresql import said
 from riskguard.store.tables.base import SCHEMA_VERSION
 from riskguard.store.triggers.postgresql import FUNCTION_PREFIX, SCHEMA
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from riskguard.core.copying import CopyRule
 from riskguard.core.params import explain
 from riskguard.errors import SettingsError, UnknownAccountError
+from riskguard.store.queries.settings import SAVE
 from riskguard.store.session import ACCOUNTS, Session
-from riskguard.store.settings import SAVE
 from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.authentication import config
 from riskguard.store.tables.statements import trades

@@ -36,8 +36,8 @@ from riskguard.errors import (
 )
 from riskguard.home import database_url, sqlite_path, state_directories
 from riskguard.ports import Clock
-from riskguard.store import postgresql
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import postgresql
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import gate_is_up
 from riskguard.store.session import CommitUnknownError, StoreBusyError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from riskguard.errors import DatabaseMissingError, StoreUnavailableError
 from riskguard.home import sqlite_path
 from riskguard.locate import folder
-from riskguard.store.sqlite import APPLICATION_ID
+from riskguard.store.engines.sqlite import APPLICATION_ID
 
 V3_DOUBLES = frozenset(
     {"index idx_copy_mappings_leader", "index idx_copy_mappings_follower", "index idx_bo_legs_parent"}

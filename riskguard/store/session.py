@@ -172,13 +172,13 @@ class Store:
         if cls is not Store:
             return super().__new__(cls)
         if sqlite_path(url) is not None:
-            from riskguard.store.sqlite_store import SqliteStore
+            from riskguard.store.engines.sqlite_store import SqliteStore
 
             return super().__new__(SqliteStore)
-        from riskguard.store import postgresql
+        from riskguard.store.engines import postgresql
 
         postgresql.parse(url)  # another scheme, or malformed: said before a driver is looked for
-        from riskguard.store.postgresql_store import PostgresStore
+        from riskguard.store.engines.postgresql_store import PostgresStore
 
         return super().__new__(PostgresStore)
 

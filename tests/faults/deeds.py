@@ -29,8 +29,8 @@ from riskguard.services.kill import killswitch
 from riskguard.services.setup import initialise
 from riskguard.services.wiring import paper_path
 from riskguard.store import halt, journal
-from riskguard.store import sqlite as lite
-from riskguard.store.sqlite_store import SqliteStore
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.sqlite_store import SqliteStore
 from tests.services.desk import ACCOUNT, START, Clock, Desk, build
 
 LARGE = 2_000_000

@@ -17,7 +17,7 @@ import pytest
 
 from riskguard.errors import DecisionUnknownError
 from riskguard.store import journal
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.session import Session
 from tests.core.tables import Row, table
 from tests.services.desk import Desk

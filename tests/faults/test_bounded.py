@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from riskguard.services.orders.guard import RiskGuard
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from tests.services.desk import Desk
 
 WARM = 200

@@ -16,7 +16,7 @@ from riskguard.errors import StoreUnavailableError
 from riskguard.services.doctor import file_systems
 from riskguard.services.kill.killswitch import HALTED_HERE
 from riskguard.services.wiring import open_guard
-from riskguard.store import mounts
+from riskguard.store.engines import mounts
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, Desk
 

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from riskguard.services.kill import killswitch
-from riskguard.store import halt, sqlite_store
+from riskguard.store import halt
+from riskguard.store.engines import sqlite_store
 from tests.reliability.actors import ROOT, SOAK, acting
 from tests.services.desk import ACCOUNT, Desk, build, halt_directories
 
@@ -128,7 +129,8 @@ def test_a_gate_never_halts(make_desk: Callable[..., Desk]) -> None:
 NAMESPACED = """
 import json, os, sys
 from pathlib import Path
-from riskguard.store import halt, sqlite as lite
+from riskguard.store import halt
+from riskguard.store.engines import sqlite as lite
 directory = Path(sys.argv[1])
 print(json.dumps({"pid": os.getpid(), "up": halt.gate_is_up(directory), "names": os.listdir(directory / "gate")}))
 """

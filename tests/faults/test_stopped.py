@@ -19,7 +19,7 @@ import pytest
 from riskguard.services.kill import killswitch, latch
 from riskguard.services.kill.killswitch import HALTED, HALTED_HERE
 from riskguard.store import journal
-from riskguard.store.sqlite_store import SqliteStore
+from riskguard.store.engines.sqlite_store import SqliteStore
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, Desk
 

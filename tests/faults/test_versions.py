@@ -16,7 +16,7 @@ import pytest
 from riskguard.errors import SchemaMismatchError
 from riskguard.services.kill.killswitch import HALTED_HERE, engage
 from riskguard.services.wiring import open_guard
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.session import Store
 from tests.core.tables import Row, table
 from tests.reliability.actors import acting

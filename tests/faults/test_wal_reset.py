@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from riskguard.services.doctor import sqlite_version
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from tests.core.tables import Row, table
 from tests.reliability.actors import times
 from tests.services.desk import Desk

@@ -153,7 +153,7 @@ def _placed(guard: Any, asked: Any, unknown: int) -> tuple[Any, int]:
 
 def without_lock() -> None:
     """Take the heart out of the store in this process: its sessions begin without any lock."""
-    from riskguard.store.postgresql_store import PostgresStore
+    from riskguard.store.engines.postgresql_store import PostgresStore
 
     text_of = PostgresStore._begin_text
 

@@ -128,7 +128,7 @@ def test_a_host_whose_clock_is_wrong_adds_no_risk(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_s: float, admitted: bool
 ) -> None:
     """Its permits live by the server's clock; beyond the bound it is refused, a host beside it goes on."""
-    from riskguard.store import postgresql_store
+    from riskguard.store.engines import postgresql_store
 
     with a_host(tmp_path / "wrong"), monkeypatch.context() as here:
         here.setattr(postgresql_store, "SystemClock", lambda: Wrong(by_s))

@@ -195,7 +195,7 @@ def writer(url: str, options: dict[str, Any]) -> None:
     import threading
 
     from riskguard.home import state_directories
-    from riskguard.store import sqlite as lite
+    from riskguard.store.engines import sqlite as lite
 
     path = Path(url.removeprefix("sqlite:///"))
     connection = lite.connect(path, durable=False)
@@ -223,7 +223,7 @@ def trader(url: str, options: dict[str, Any]) -> None:
     from riskguard.services.wiring import paper_path
 
     if options.get("without") == "BEGIN IMMEDIATE":
-        from riskguard.store import sqlite as lite
+        from riskguard.store.engines import sqlite as lite
 
         # The control: every statement by itself, as a program does that checks and then inserts.
         lite.begin = lambda connection, gate_directory, wait_s_max: False

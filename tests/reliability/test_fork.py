@@ -19,7 +19,7 @@ from riskguard.clock import SystemClock
 from riskguard.services import overview
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, Desk, eventually
 

@@ -23,10 +23,10 @@ from riskguard import admin
 from riskguard.core.facts import canonical
 from riskguard.services.audit.coverage import COVERED
 from riskguard.services.audit.report import Audit
+from riskguard.store.engines.sqlite_store import SqliteSession, SqliteStore
 from riskguard.store.journal import chained
 from riskguard.store.permits import LIFE_US, correlation_id
 from riskguard.store.session import Session
-from riskguard.store.sqlite_store import SqliteSession, SqliteStore
 from riskguard.store.violations import claim
 from tests.services.desk import ACCOUNT, Desk, rulebook
 

@@ -31,7 +31,7 @@ from riskguard.services import overview
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.wiring import open_guard
 from riskguard.store import halt, session
-from riskguard.store.sqlite import has_wal_reset_bug
+from riskguard.store.engines.sqlite import has_wal_reset_bug
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, e4, eventually, rulebook
 
@@ -958,7 +958,7 @@ def test_which_sqlite_can_corrupt_a_wal(row: Row) -> None:
 @pytest.mark.sqlite_only("what happens to a file; the server's faults are in tests/postgres")
 def test_the_janitor_keeps_the_wal_small_while_others_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing checkpoints by itself; the janitor does, and what is in the database stays."""
-    from riskguard.store import sqlite as lite
+    from riskguard.store.engines import sqlite as lite
 
     wal = desk.path.with_name(desk.path.name + "-wal")
     monkeypatch.setattr(lite, "WAL_BYTES_MAX", 200_000)

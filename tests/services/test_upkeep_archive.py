@@ -29,7 +29,7 @@ from riskguard.services.upkeep.archive_file import both, listed
 from riskguard.services.upkeep.lock import BusyError, StoppedError, alone
 from riskguard.services.upkeep.retention import TABLES, year_of
 from riskguard.store import halt
-from riskguard.store.sqlite import WAL_BYTES_MAX
+from riskguard.store.engines.sqlite import WAL_BYTES_MAX
 from tests.services import aged
 from tests.services.aged import LOGS, READINGS, SNAPSHOTS, TRADES, at_stage
 from tests.services.desk import ACCOUNT, Clock, Desk

@@ -13,7 +13,7 @@ from riskguard.services.upkeep import files
 from riskguard.services.upkeep import vacuum as service
 from riskguard.services.upkeep.vacuum import Vacuumed, can_step, vacuum
 from riskguard.store import inspect
-from riskguard.store.sqlite import APPLICATION_ID, SCHEMA_VERSION, WAL_BYTES_MAX
+from riskguard.store.engines.sqlite import APPLICATION_ID, SCHEMA_VERSION, WAL_BYTES_MAX
 from tests.services import aged
 from tests.services.desk import Desk, locked
 

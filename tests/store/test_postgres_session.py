@@ -23,10 +23,11 @@ from riskguard.core.order import Order
 from riskguard.errors import ExtraMissingError, SchemaMismatchError, SettingsError, StoreUnavailableError
 from riskguard.home import state_directories
 from riskguard.services.wiring import open_guard
-from riskguard.store import halt, postgresql, postgresql_store
-from riskguard.store.postgresql_store import PostgresStore, ServerClock
+from riskguard.store import halt
+from riskguard.store.engines import postgresql, postgresql_store
+from riskguard.store.engines.postgresql_store import PostgresStore, ServerClock
+from riskguard.store.engines.sqlite_store import SqliteStore
 from riskguard.store.session import BUMP_EPOCH, GLOBAL, Store, StoreBusyError, WideNeededError
-from riskguard.store.sqlite_store import SqliteStore
 from tests.services.desk import START, Clock, fill, rulebook
 from tests.store import postgres
 
@@ -92,7 +93,7 @@ def test_without_the_driver_the_extra_is_named(url: str, monkeypatch: pytest.Mon
     """One line that says what to install."""
     import sys
 
-    monkeypatch.setitem(sys.modules, "riskguard.store.postgresql_wire", None)
+    monkeypatch.setitem(sys.modules, "riskguard.store.engines.postgresql_wire", None)
 
     with pytest.raises(ExtraMissingError, match="riskguard\\[postgres\\]"):
         Store(url)

@@ -24,7 +24,8 @@ from psycopg import sql
 from riskguard.errors import ExtraMissingError, RiskGuardError, SettingsError, StoreUnavailableError, UpgradeError
 from riskguard.locate import folder
 from riskguard.services.server import upgrade
-from riskguard.store import catalog, postgresql
+from riskguard.store import catalog
+from riskguard.store.engines import postgresql
 from riskguard.store.snapshot import postgresql_text, statements_of
 from riskguard.store.tables import metadata
 from riskguard.store.tables.authentication import CONFIG_ROWS

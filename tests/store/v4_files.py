@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from riskguard.locate import folder
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.tables.authentication import seed_config
 
 NOW_S = 1_763_786_700

@@ -17,7 +17,7 @@ from typing import Any, Final
 from riskguard.clock import SystemClock
 from riskguard.ports import Clock
 from riskguard.services.alerts.message import Notice, notice
-from riskguard.store.alerts import ADD, COUNT, NEWEST, TOLD_ELSEWHERE
+from riskguard.store.queries.alerts import ADD, COUNT, NEWEST, TOLD_ELSEWHERE
 from riskguard.store.session import Session, Store
 
 log = logging.getLogger("riskguard")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from riskguard.services.finding import Finding, Severity
 from riskguard.services.settings import read_settings
-from riskguard.store.alert_counts import ALERTS, CHANNELS, COUNT, DELIVERIES, FIELDS, LAST_SENT, STUCK, UNSENT
+from riskguard.store.queries.alert_counts import ALERTS, CHANNELS, COUNT, DELIVERIES, FIELDS, LAST_SENT, STUCK, UNSENT
 from riskguard.store.session import Session, Store
 
 WAIT_S: Final = 2.0

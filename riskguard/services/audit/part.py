@@ -239,7 +239,7 @@ def archives_of(store: Store) -> Any:
         found = []
         if path is not None:
             from riskguard.services.upkeep import files
-            from riskguard.store import sqlite as lite
+            from riskguard.store.engines import sqlite as lite
 
             for archive in files.archives(path).values():
                 with contextlib.suppress(sqlite3.Error):

@@ -26,7 +26,7 @@ from riskguard.errors import DatabaseMissingError, SettingsError, StoreUnavailab
 from riskguard.home import sqlite_path
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.store import books, controls, halt, loader
-from riskguard.store.drill_book import HELD, LAST_KNOWN, RESTING
+from riskguard.store.queries.drill_book import HELD, LAST_KNOWN, RESTING
 from riskguard.store.session import ACCOUNTS, Session, Store
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from riskguard.services import cash_flows
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import books
 from riskguard.store.inbox import digest_of
-from riskguard.store.portfolio import ADD_ENTRY, ADD_HOLDING
+from riskguard.store.queries.portfolio import ADD_ENTRY, ADD_HOLDING
 from riskguard.store.session import Session
 
 WAIT_S: Final = 5.0

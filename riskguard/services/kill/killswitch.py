@@ -113,7 +113,7 @@ def _looked_up(url: str, query: str, name: str) -> tuple[str, ...] | None:
     path = sqlite_path(url)
     if path is None:
         try:  # the import too: a broken installation must not stop what comes after the flag
-            from riskguard.store.postgresql_look import names
+            from riskguard.store.engines.postgresql_look import names
 
             return names(url, query.replace("?", "%s"), name, LOOK_S)
         except Exception:
@@ -177,7 +177,7 @@ def _write_row(
     """Commit the kill on a FULL connection of its own, ahead of every writer."""
     from riskguard.services.kill import latch
     from riskguard.store import controls
-    from riskguard.store.kill_rows import RUNS_OF_KILL
+    from riskguard.store.queries.kill_rows import RUNS_OF_KILL
     from riskguard.store.session import Store as OpenStore
     from riskguard.store.session import clock_of
 

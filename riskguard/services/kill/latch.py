@@ -18,7 +18,7 @@ from typing import NamedTuple
 from riskguard.core.account import Account
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
-from riskguard.store.kill_rows import ADD_RUN, RUNS_OF_KILL
+from riskguard.store.queries.kill_rows import ADD_RUN, RUNS_OF_KILL
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
 
 log = logging.getLogger("riskguard")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from riskguard.store.kill_options import ROWS
+from riskguard.store.queries.kill_options import ROWS
 from riskguard.store.session import Session
 
 CLOSABLE: Final = ("MARGIN", "CNC", "MTF")

@@ -21,8 +21,17 @@ from riskguard.services.finding import Finding, Severity
 from riskguard.services.limits import rulebooks
 from riskguard.store import controls, loader
 from riskguard.store.calendar import calendar
-from riskguard.store.limit_health import BREACHES, EQUITY, NEWEST_FUNDS, NEWEST_MARGIN, NEWEST_MARK, SENT, TRADED, USED
-from riskguard.store.rulebook_rows import ENTRY, LAST_APPLY
+from riskguard.store.queries.limit_health import (
+    BREACHES,
+    EQUITY,
+    NEWEST_FUNDS,
+    NEWEST_MARGIN,
+    NEWEST_MARK,
+    SENT,
+    TRADED,
+    USED,
+)
+from riskguard.store.queries.rulebook_rows import ENTRY, LAST_APPLY
 from riskguard.store.session import ACCOUNTS, Session, Store
 from riskguard.store.statements import Prepared
 

@@ -22,7 +22,7 @@ from riskguard.core.order import Order
 from riskguard.core.usage import NEAR_PCT, Gauge, Recalled, Used, gauges, tier_of
 from riskguard.services.overview import kept_limits
 from riskguard.store import loader
-from riskguard.store.nearness import APPROVED, COUNTED, DAY, SAVE
+from riskguard.store.queries.nearness import APPROVED, COUNTED, DAY, SAVE
 from riskguard.store.session import Session, Store
 
 log = logging.getLogger("riskguard")

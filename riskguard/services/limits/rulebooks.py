@@ -23,7 +23,7 @@ from riskguard.core.rulebook import Change, Rulebook, changes
 from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.store import controls, journal, loader
 from riskguard.store.calendar import calendar
-from riskguard.store.rulebook_rows import ENTRY, LAST_APPLY, SEGMENTS_HELD
+from riskguard.store.queries.rulebook_rows import ENTRY, LAST_APPLY, SEGMENTS_HELD
 from riskguard.store.session import ACCOUNTS, Session, Store
 
 log = logging.getLogger("riskguard")

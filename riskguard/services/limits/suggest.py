@@ -23,7 +23,7 @@ from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.services.limits.nearness import asked_of
 from riskguard.services.limits.rulebooks import standing
 from riskguard.store import loader
-from riskguard.store.limit_history import CHUNK, LOWEST, NEAR, OLDER, REFUSED, TRADES
+from riskguard.store.queries.limit_history import CHUNK, LOWEST, NEAR, OLDER, REFUSED, TRADES
 from riskguard.store.session import ACCOUNTS, Store
 
 WAIT_S: Final = 2.0

@@ -15,7 +15,7 @@ from riskguard.core.order import Order
 from riskguard.core.seen import SeenMargin
 from riskguard.errors import OrderInvalidError, SettingsError
 from riskguard.store import supply
-from riskguard.store.margins import ADD
+from riskguard.store.queries.margins import ADD
 
 if TYPE_CHECKING:
     from riskguard.ports import Margins

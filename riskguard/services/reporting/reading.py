@@ -32,7 +32,7 @@ from riskguard.services.reporting.day import (
     Told,
 )
 from riskguard.store import controls, halt, loader
-from riskguard.store.day_report import (
+from riskguard.store.queries.day_report import (
     AT_BROKER,
     BOOK,
     CHARGE_LINES,

@@ -29,9 +29,9 @@ from riskguard.services.sweeps.known import Known
 from riskguard.store import books, controls, loader, supply
 from riskguard.store.calendar import calendar
 from riskguard.store.copy_rules import read_rules
-from riskguard.store.logins import ACTIVE
+from riskguard.store.queries.logins import ACTIVE
+from riskguard.store.queries.sight import COPIED, FILLS, FILLS_COUNT, IN_GROUP, LAST_KNOWN, LEGS
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session
-from riskguard.store.sight import COPIED, FILLS, FILLS_COUNT, IN_GROUP, LAST_KNOWN, LEGS
 from riskguard.store.tables.journal import LIVE_PERMIT_STATES
 
 FILL_CHECKS: Final = frozenset({"loss_streak", "cooldown", "trades_per_day", "position_loss"})

@@ -28,9 +28,9 @@ from riskguard.services.upkeep.archive_file import ArchiveFile, Row
 from riskguard.services.upkeep.files import archive_path
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.services.upkeep.retention import IST_S, RULES, Rule, cutoffs, year_of
-from riskguard.store import sqlite as lite
 from riskguard.store import upkeep_runs as record
-from riskguard.store.postgresql import only_files
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.postgresql import only_files
 from riskguard.store.session import Store
 from riskguard.store.statements import Prepared, fixed, param, prepare
 

@@ -21,7 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from riskguard.errors import UpkeepError
 from riskguard.services.upkeep import files
 from riskguard.services.upkeep.retention import RULES, TABLES, Rule
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import sync_directory
 from riskguard.store.statements import Prepared, param, prepare
 

@@ -24,12 +24,12 @@ from riskguard.ports import Clock
 from riskguard.services.upkeep import files
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.store import inspect, journal
-from riskguard.store import sqlite as lite
 from riskguard.store import upkeep_runs as record
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.postgresql import only_files
+from riskguard.store.engines.sqlite_store import SqliteSession
 from riskguard.store.migration.backup import sync_file
-from riskguard.store.postgresql import only_files
 from riskguard.store.session import GLOBAL, Store
-from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import prepare
 from riskguard.store.tables import metadata
 from riskguard.store.tables.journal import account_heads

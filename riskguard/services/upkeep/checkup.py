@@ -24,10 +24,10 @@ from riskguard.ports import Clock
 from riskguard.services.settings import DatabaseSettings, read_settings
 from riskguard.services.upkeep import archive_file, files
 from riskguard.store import halt, inspect, journal
-from riskguard.store import sqlite as lite
 from riskguard.store import upkeep_runs as record
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.sqlite_store import SqliteSession
 from riskguard.store.session import GLOBAL, Session, Store
-from riskguard.store.sqlite_store import SqliteSession
 from riskguard.store.statements import fixed, prepare
 from riskguard.store.tables.control import control_changes
 from riskguard.store.tables.funds import funds

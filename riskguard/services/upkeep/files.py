@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from riskguard.errors import UpkeepError
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 NAMES_TRIED = 100
 BESIDE = ("", "-wal", "-shm", "-journal")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from riskguard.errors import UpkeepError
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 
 DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 

@@ -25,10 +25,10 @@ from riskguard.ports import Clock
 from riskguard.services.upkeep import files
 from riskguard.services.upkeep.lock import StoppedError, alone, one_line
 from riskguard.store import permits
-from riskguard.store import sqlite as lite
 from riskguard.store import upkeep_runs as record
 from riskguard.store.calendar import calendar
-from riskguard.store.postgresql import only_files
+from riskguard.store.engines import sqlite as lite
+from riskguard.store.engines.postgresql import only_files
 from riskguard.store.session import ACCOUNTS, GLOBAL, Store
 from riskguard.store.statements import fixed, prepare
 from riskguard.store.tables.journal import account_heads

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from riskguard.errors import UpgradeError
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import sync_directory
 from riskguard.store.migration.source import Source, count, damage
 

@@ -21,7 +21,7 @@ from riskguard.clock import SystemClock
 from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.errors import ExtraMissingError, SchemaMismatchError, StoreUnavailableError
 from riskguard.home import host_home
-from riskguard.store import postgresql
+from riskguard.store.engines import postgresql
 from riskguard.store.halt import write_generation
 from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, CommitUnknownError, Head, Session, Store, StoreBusyError
 from riskguard.store.statements import Prepared
@@ -30,7 +30,7 @@ from riskguard.store.triggers.postgresql import SCHEMA
 if TYPE_CHECKING:
     import psycopg
 
-    from riskguard.store.postgresql_wire import Connection
+    from riskguard.store.engines.postgresql_wire import Connection
 
 DEADLINE_MS: Final = 250
 STATEMENT_S_MAX: Final = 30.0
@@ -169,7 +169,7 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, *, deadline_ms: int | None = None) -> None:
         try:
-            from riskguard.store.postgresql_wire import Wire
+            from riskguard.store.engines.postgresql_wire import Wire
         except ImportError:
             raise ExtraMissingError("postgres", "psycopg", "PostgreSQL databases") from None
         super().__init__(url, deadline_ms=deadline_ms)
@@ -243,7 +243,7 @@ class PostgresStore(Store):
     def reading(self, wait_s: float = 5.0) -> Iterator[PostgresSession]:
         import psycopg
 
-        from riskguard.store.postgresql_wire import Wire
+        from riskguard.store.engines.postgresql_wire import Wire
 
         wire = Wire(self.url)
         try:
@@ -277,7 +277,7 @@ class PostgresStore(Store):
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         """Say whether the connection is gone, and forget it; one that only did not answer in time is no such case."""
-        from riskguard.store.postgresql_wire import DeadlineError
+        from riskguard.store.engines.postgresql_wire import DeadlineError
 
         if isinstance(error, DeadlineError) or not (error.sqlstate or LOST_STATES[0]).startswith(LOST_STATES):
             return False
@@ -426,7 +426,7 @@ class PostgresStore(Store):
 
     def _undo(self, connection: Connection) -> None:
         """Roll back if the server can be told; else drop the connection, and whatever it holds goes with it."""
-        from riskguard.store.postgresql_wire import is_ours
+        from riskguard.store.engines.postgresql_wire import is_ours
 
         if not is_ours(connection):
             self._wire.drop()
@@ -439,7 +439,7 @@ class PostgresStore(Store):
 
     def _classified(self, error: psycopg.Error) -> StoreUnavailableError:
         """Return the error of ours for the driver's; nothing was written."""
-        from riskguard.store.postgresql_wire import DeadlineError
+        from riskguard.store.engines.postgresql_wire import DeadlineError
 
         state = error.sqlstate or ""
         if state in BUSY_STATES:

@@ -23,8 +23,8 @@ from psycopg import pq, waiting
 from psycopg.types.numeric import NumericLoader
 
 from riskguard.errors import SchemaMismatchError, StoreUnavailableError
-from riskguard.store import postgresql
 from riskguard.store.catalog import REVISIONS
+from riskguard.store.engines import postgresql
 from riskguard.store.tables.base import SCHEMA_VERSION
 
 log = logging.getLogger("riskguard")

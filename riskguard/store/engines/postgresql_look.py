@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from riskguard.store import postgresql
+from riskguard.store.engines import postgresql
 
 
 def names(url: str, query: str, name: str, wait_s_max: float) -> tuple[str, ...] | None:

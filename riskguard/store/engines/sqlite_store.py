@@ -13,7 +13,7 @@ from typing import Any
 from riskguard.clock import SystemClock
 from riskguard.errors import SchemaMismatchError, StoreUnavailableError
 from riskguard.home import sqlite_path
-from riskguard.store import sqlite as lite
+from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import gate
 from riskguard.store.session import CLOSE_WAIT_S, CommitUnknownError, Session, Store, StoreBusyError
 from riskguard.store.statements import Prepared

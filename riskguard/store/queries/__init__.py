@@ -1,0 +1,1 @@
+"""Statements that one service asks, a file for each of them."""
