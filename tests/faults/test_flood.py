@@ -27,7 +27,7 @@ from tests.reliability.actors import ROOT, SOAK, acting
 from tests.services.desk import ACCOUNT, Desk, build, halt_directories
 
 WRITERS = 8
-WITHOUT_GATE = 8
+WITHOUT_GATE = 200
 
 
 @pytest.fixture
@@ -64,14 +64,21 @@ def test_a_kill_gets_its_row_in(claim: Callable[[str], Any], flooded: str) -> No
 
 
 def test_the_control_without_the_gate_a_kill_starves(flooded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same flood and no gate: within the time in which all of the above came through, these do not."""
+    """
+    The same flood and no gate: one of so many does not get its row in, where none of the above failed to.
+
+    Mostly it is the first; where neighbours take the writers' processor, the lock is free more often.
+    """
     kill(flooded)
     monkeypatch.setattr(sqlite_store, "gate", lambda _directory: contextlib.nullcontext())
     monkeypatch.setattr(killswitch, "LOCK_WAIT_S", 0.25)
-    statuses = [kill(flooded)[0] for _ in range(WITHOUT_GATE)]
+    statuses = {killswitch.HALTED}
+    for _ in range(WITHOUT_GATE):
+        if statuses != {killswitch.HALTED}:
+            break
+        statuses.add(kill(flooded)[0])
 
-    assert killswitch.HALTED_HERE in statuses
-    assert killswitch.NOT_HALTED not in statuses  # the flag stands all the same
+    assert statuses == {killswitch.HALTED, killswitch.HALTED_HERE}  # the flag stands all the same
 
 
 GATEKEEPER = """
