@@ -12,7 +12,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 # would compile all of us again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-postgres lint types bench soak fuzz mutants clean
+.PHONY: help setup demo test test-postgres lint types bench soak fuzz mutants coverage clean
 
 help:
 	@echo "make setup   create .venv with the pinned dependencies (the others do it when needed)"
@@ -24,7 +24,8 @@ help:
 	@echo "make bench   measure the budgets, and write docs/benchmarks.md"
 	@echo "make soak    the long reliability run, before a release: every claim in one table"
 	@echo "make fuzz    fuzz what comes in as bytes, 20 minutes a target; ARGS=\"message --minutes 1\""
-	@echo "make mutants  mutate the modules that decide: 95 % must be noticed by their tests; ARGS=checks"
+	@echo "make mutants  mutate the modules that decide: 95 % must be noticed by their tests; ARGS=money"
+	@echo "make coverage  every branch of core/ is taken by its own tests; fails under 100 %"
 	@echo "make clean   remove caches and builds; keeps .venv"
 
 setup: $(STAMP)
@@ -66,6 +67,13 @@ fuzz: $(STAMP)
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+# Without the tests that are many cases of the same: what only they reach is not tested on purpose.
+MANY := oracle oracle_mutants order_fuzz clock_random calendar_zones decide_metamorphic decide_properties decide_theorems exposure_properties
+coverage: $(STAMP)
+	mkdir -p build
+	$(BIN)/python -m coverage run -m pytest -p no:cacheprovider tests/core $(MANY:%=--ignore=tests/core/test_%.py) $(ARGS)
+	$(BIN)/python -m coverage report
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from riskguard.core import exposure
@@ -30,6 +31,7 @@ _KEPT = (
     "sellable", "naked", "position_seen_us", "sweep_at_us", "sweep_interval_us", "pnl_e4", "pnl_at_us", "opening_equity_e4",
     "granted", "unanswered_since_us", "exits_live", "emergency_by", "state_said", "modifying",
 )  # fmt: skip
+_kept_of = attrgetter(*_KEPT)
 _NO_LOG = TimeLog()
 # Members as plain names, see `core.direction`.
 _REDUCING, _INCREASING, _HEDGING = Direction.REDUCING, Direction.INCREASING, Direction.HEDGING
@@ -506,13 +508,13 @@ class Facts:
         instrument = self.instrument
         self._account = None
         return {
-            **{name: getattr(self, name) for name in _KEPT},
+            **dict(zip(_KEPT, _kept_of(self), strict=True)),
             "direction": self.direction.value,
             "cancel_first": list(self.cancel_first),
             "state": int(self.state),
             "quote": None if self.quote is None else list(self.quote),
             "evidence": None if self.order.quote is None else list(self.order.quote),
-            "instrument": None if instrument is None else [getattr(instrument, name) for name in _INSTRUMENT],
+            "instrument": None if instrument is None else list(_instrument_of(instrument)),
             "memo": self.memo,
         }
 
@@ -542,7 +544,7 @@ def _coverable(instrument: Instrument, account: Account) -> int:
     return naked_short_units(*book) - naked_short_units(*book, instrument.key, QUANTITY_MAX)
 
 
-_INSTRUMENT = tuple(Instrument.__dataclass_fields__)
+_instrument_of = attrgetter(*Instrument.__dataclass_fields__)
 
 
 def leg_of(order: Order) -> tuple[object, ...]:
@@ -551,7 +553,10 @@ def leg_of(order: Order) -> tuple[object, ...]:
 
 
 # Made once: `json.dumps` with settings makes a new one at every call.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+# What is written is made here out of values: it holds no circle anybody would have to look for.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False
+)
 
 
 def canonical(value: object) -> bytes:

@@ -185,8 +185,9 @@ class LimitSet:
     limits: tuple[Limit, ...]
     digest: str = field(init=False)
     needs: frozenset[str] = field(init=False)
-    _plans: dict[tuple[object, ...], Plan] = field(init=False, default_factory=dict)
+    plans: dict[tuple[object, ...], Plan] = field(init=False, default_factory=dict)
     _asked: dict[tuple[Ask, ...], Questions] = field(init=False, default_factory=dict)
+    _of: dict[str, tuple[Limit, ...]] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self.digest = hashlib.sha256(self.canonical().encode()).hexdigest()
@@ -204,19 +205,22 @@ class LimitSet:
         return json.dumps(listed, sort_keys=True, separators=(",", ":"))
 
     def of(self, check: str) -> list[Limit]:
-        """Return the limits of one check."""
-        return [limit for limit in self.limits if limit.check.name == check]
+        """Return the limits of one check; found once, since every reading of an account asks, and a desk has a thousand."""
+        found = self._of.get(check)
+        if found is None:
+            found = self._of[check] = tuple(limit for limit in self.limits if limit.check.name == check)
+        return list(found)
 
     def plan(self, order: Order, underlying: str) -> Plan:
         """Return the plan for *order*; compiled once per instrument and strategy."""
         # The underlying is part of it: an instrument imported later brings its underlying's limits.
         key = (order.instrument, order.strategy, underlying)
-        plan = self._plans.get(key)
+        plan = self.plans.get(key)
         if plan is None:
-            if len(self._plans) >= PLANS_CACHED_MAX:
-                self._plans.clear()
+            if len(self.plans) >= PLANS_CACHED_MAX:
+                self.plans.clear()
                 self._asked.clear()
-            plan = self._plans[key] = self._compile(order, underlying)
+            plan = self.plans[key] = self._compile(order, underlying)
         return plan
 
     def _compile(self, order: Order, underlying: str) -> Plan:

@@ -18,7 +18,7 @@ PUSH = "push a quote with `guard.quote(...)`"
 
 def above(
     facts: Facts, code: RejectCode, measure: Callable[[int], int | None], limit: int, *, unit: str = RUPEES,
-    unknown: str = "", detail: str = "", hint: str = "",
+    detail: str, unknown: str = "", hint: str = "",
 ) -> Reject | None:  # fmt: skip
     """
     Refuse when *measure* of the order's quantity is above *limit*, or is not known; on it is allowed.

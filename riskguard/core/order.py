@@ -206,10 +206,11 @@ class Order(_Fields):
         made.trigger_price_e4 = trigger_price
         if wants_price and wants_trigger:
             _check_trigger_side(made)
-        if quote is not None and not isinstance(quote, Quote):
-            raise OrderInvalidError("quote", quote, "wants a riskguard.Quote")
-        if quote is not None and not quote.is_whole():
-            raise OrderInvalidError("quote", quote, "build it with `Quote.of(...)`")
+        if quote is not None:
+            if not isinstance(quote, Quote):
+                raise OrderInvalidError("quote", quote, "wants a riskguard.Quote")
+            if not quote.is_whole():
+                raise OrderInvalidError("quote", quote, "build it with `Quote.of(...)`")
         made.quote = quote
         made.stop_loss_e4 = None if stop_loss is None else _stop_loss(made, stop_loss)
         made.signal_at_us = None if signal_at is None else _moment("signal_at", signal_at)

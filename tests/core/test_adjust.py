@@ -200,6 +200,13 @@ def test_the_wider_of_percent_and_absolute_rounded_down() -> None:
     assert protection_e4(replace(FUTURE, lpp_abs_e4=inr("1.50")), inr("100")) == inr("1.50")
 
 
+def test_what_no_price_can_mend_goes_out_as_it_was_asked() -> None:
+    """A limit beyond the dearest price there is cannot be written: the exchange has the last word on the market stop."""
+    protected = replace(CALL, stop_gap_pct_e2=None, stop_gap_abs_e4=None)
+    assert sent(leaving(protected, "BUY STOP_LOSS_MARKET - 9999999.95")) == "as asked"
+    assert sent(leaving(protected, "BUY STOP_LOSS_MARKET - 100")) == "BUY STOP_LOSS 120.00 100.00"
+
+
 def test_a_stop_loss_does_not_keep_an_exit_from_being_mended() -> None:
     """Moved into the band past its own `stop_loss`, an exit loses that: it opens nothing a stop could give up."""
     held = line(25, product="MARGIN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -115,6 +116,7 @@ WRONG = [
     (f"{FLAIR}\n{ICONIK}", "line 3: is of 2026-06-09 in BSE_EQ"),
     (f"{FLAIR}\n{FLAIR.replace('295.95', '295.90')}", "line 3: gives `20372` another price"),
     (f'{FLAIR}\n"open', "line 3"),
+    (FLAIR.replace("FLAIR WRITING", '"FLAIR" WRITING'), "line 2: "),
 ]
 
 
@@ -130,6 +132,28 @@ def test_another_file_is_refused_by_its_head() -> None:
     for head in ("SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE", "<!DOCTYPE html>", "", HEAD.replace("SttlmPric,", "")):
         with pytest.raises(BhavcopyError, match="no column"):
             prices(FLAIR, head=head)
+
+
+def test_a_head_that_is_no_line_is_named() -> None:
+    """An open quotation mark runs to the end of the file; the line it began in is named."""
+    with pytest.raises(BhavcopyError, match=r"^line 1: unexpected end of data$"):
+        prices(head='TradDt,"open')
+
+
+def test_a_line_without_anything_in_it_is_no_line() -> None:
+    """Blank lines and lines of blanks at the end of a file are not counted."""
+    tally = Tally()
+    assert [each.security_id for each in read([HEAD, "", FLAIR, " , ,", ""], tally)] == ["20372"]
+    assert tally.lines == 1
+
+
+def test_a_column_the_file_does_not_have_is_empty() -> None:
+    """The underlying's price and the ISIN are not printed by everybody; what is wanted is asked of the head."""
+    (whole,) = read([HEAD, NIFTY_FUTURE], Tally())
+    (short,) = read([HEAD.replace("UndrlygPric", "Other").replace("ISIN", "Else"), NIFTY_FUTURE], Tally())
+
+    assert whole.underlying_e4 == inr("24055.80")
+    assert short == replace(whole, underlying_e4=None, isin="")
 
 
 def test_blanks_order_and_a_mark_of_the_encoding_do_not_matter() -> None:
@@ -166,6 +190,12 @@ EVENTS = table("""
     stock-put     75   10     DELIVER        100
     stock-put     -75  10     RECEIVE        100
     stock-put     75   0      EXPIRY         0
+    call          1    0.0001  EXERCISE_LONG  0.0001
+    stock-call    1    0.0001  RECEIVE       100
+    stock-put     1    0.0001  DELIVER       100
+    stock-future  1    110    RECEIVE        110
+    stock-future  -1   110    DELIVER        110
+    put           -75  50     EXPIRY         0
 """)
 
 
@@ -174,8 +204,43 @@ def test_the_tax_office_calls_it(row: Row) -> None:
     """Only the holder of an index option in the money pays on exercise; stock contracts move shares at the strike."""
     found = settled(NAMED[row.contract], row.number("net"), inr(row.worth), None, date(2026, 8, 25))
 
-    assert (found.event, to_text(found.price_e4)) == (row.event, f"{row.base}.00")
+    assert (found.event, found.price_e4) == (row.event, inr(row.base))
     assert found.quantity == abs(row.number("net"))
+    contract = NAMED[row.contract]
+    own = (found.exchange_segment, found.kind, found.security_id, found.trade_date)
+    assert own == (contract.exchange_segment, contract.kind, contract.security_id, date(2026, 8, 25))
+
+
+def test_shares_move_at_the_strike_or_the_nearest_thing_known() -> None:
+    """Without a strike the underlying's price, without that what the option was worth."""
+    nameless = replace(STOCK_CALL, strike_e4=None)
+    assert settled(STOCK_CALL, 75, inr("10"), inr("110"), date(2026, 8, 25)).price_e4 == inr("100")
+    assert settled(nameless, 75, inr("10"), inr("110"), date(2026, 8, 25)).price_e4 == inr("110")
+    assert settled(nameless, 75, inr("10"), None, date(2026, 8, 25)).price_e4 == inr("10")
+
+
+INTRINSIC = table("""
+    type  strike  underlying  worth
+    CE    100     110         10.00
+    CE    100     100         0.00
+    CE    100     90          0.00
+    PE    100     90          10.00
+    PE    100     100         0.00
+    PE    100     110         0.00
+    CE    -       110         -
+    PE    100     -           -
+    XX    100     110         -
+""")
+
+
+@pytest.mark.parametrize("row", INTRINSIC, ids=str)
+def test_what_an_option_is_worth_by_itself(row: Row) -> None:
+    """What it is in the money by, never less than nothing; unknown where one of the two prices is."""
+    worth = intrinsic_e4(row.type, row.e4("strike"), row.e4("underlying"))
+    assert ("-" if worth is None else to_text(worth)) == row.worth
+    contract = option(kind=row.type, strike_e4=row.e4("strike"))
+    if contract.is_option:
+        assert worth_e4(contract, inr("7"), row.e4("underlying")) == worth
 
 
 def test_worth_at_expiry() -> None:

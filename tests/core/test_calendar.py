@@ -8,6 +8,7 @@ import pytest
 
 from riskguard import data
 from riskguard.core.calendar import DAY_US, Calendar, CalendarError, Window
+from riskguard.core.calendar_text import read
 
 IST = timezone(timedelta(hours=5, minutes=30))
 SHIPPED = Calendar.parse(data.calendar_text())
@@ -279,6 +280,34 @@ def test_a_later_text_wins_for_its_segment_and_date() -> None:
     assert both.listed == SHIPPED.segments | {"MCX_COMM"}
 
 
+def test_two_texts_become_one_and_the_newer_wins() -> None:
+    """For the same segment and date; what each is complete for is joined, and nothing of the older is lost."""
+    text = (
+        "segments = ['{segment}']\ncomplete_from = {first}\ncomplete_until = {last}\n"
+        "sessions = [{{ effective_from = 2026-01-01, open = 09:00:00, close = {close}:00:00 }}]\n"
+        "holidays = [{{ date = {holiday}, name = '{name}' }}]"
+    )
+    older = read(
+        text.format(segment="A", first="2026-01-01", last="2026-06-30", close=10, holiday="2026-03-03", name="x")
+    )
+    newer = read(
+        text.format(segment="A", first="2026-07-01", last="2026-12-31", close=11, holiday="2026-03-03", name="y")
+    )
+    other = read(
+        text.format(segment="B", first="2026-01-01", last="2026-12-31", close=12, holiday="2026-04-04", name="z")
+    )
+    both = older.merged(newer).merged(other)
+
+    assert both.segments == ("A", "B")
+    assert both.complete == {"A": ((date(2026, 1, 1), date(2026, 12, 31)),), "B": other.complete["B"]}
+    assert {key: day.name for key, day in both.days.items()} == {
+        ("A", date(2026, 3, 3)): "y", ("B", date(2026, 4, 4)): "z",
+    }  # fmt: skip
+    assert sorted(each.close_s for each in both.sessions.values()) == [11 * 3600, 12 * 3600]
+    assert newer.merged(older).days["A", date(2026, 3, 3)].name == "x"
+    assert older.complete["A"] == ((date(2026, 1, 1), date(2026, 6, 30)),), "neither is changed"
+
+
 def test_a_calendar_that_never_opens_says_so() -> None:
     """The search for the next opening is bounded, and finding none is an answer."""
     closed = ", ".join(f"{{ date = {date(2026, 1, 1) + timedelta(days=n)}, name = 'x' }}" for n in range(70))
@@ -323,6 +352,15 @@ BROKEN = [
     ("windows = [{ open = 09:00:00, close = 10:00:00 }]", "windows = 'maybe'", "`windows`"),
     ("windows = [{ open = 09:00:00,", "windows = [{ open = 11:00:00,", "in order of time"),
     ("windows = [{", "windows = [{ open = 09:30:00, close = 10:00:00 }, {", "in order of time"),
+    ("windows = [{ open = 09:00:00, close = 10:00:00 }]", "windows = [9]", "a window must be a table"),
+    ("close = 10:00:00 }]\nh", "close = 10:00:00, close_us_winter = 09:00:00 }]\nh", "before `close_us_winter`"),
+    (
+        "close = 10:00:00 }]\nh",
+        "close = 10:00:00, auction_open = 10:10:00, auction_close = 10:10:00 }]\nh",
+        "`auction_open` is not before",
+    ),
+    ("mocks = [{ date = 2026-02-07 }]", "mocks = 7", "`mocks` must be a list of tables"),
+    ("mocks = [{ date = 2026-02-07 }]", "mocks = [7]", "`mocks` entry 1 must be a table"),
 ]
 
 
@@ -334,6 +372,12 @@ def test_a_malformed_calendar_is_refused(old: str, new: str, message: str) -> No
 
     with pytest.raises(CalendarError, match=message):
         Calendar.parse(GOOD.replace(old, new, 1))
+
+
+def test_the_edges_those_stand_on_are_taken() -> None:
+    """A second of trading in winter, and of an auction, is one."""
+    for more in ("close_us_winter = 09:00:01", "auction_open = 10:10:00, auction_close = 10:10:01"):
+        assert Calendar.parse(GOOD.replace("close = 10:00:00 }]\nh", f"close = 10:00:00, {more} }}]\nh", 1))
 
 
 def test_no_text_is_no_calendar() -> None:

@@ -43,6 +43,43 @@ def test_an_exit_retreats_when_it_trades_later(row: Row) -> None:
     assert is_retreat(before, after) == row.has("retreat")
 
 
+LOWERINGS = table("""
+    goal                       side  type       quantity  price  trigger  to_type    to_quantity  to_price  to_trigger  lowering
+    nothing changes            BUY   LIMIT      10        100    -        LIMIT      10           100       -           yes
+    a unit less                BUY   LIMIT      10        100    -        LIMIT      9            100       -           yes
+    a unit more                BUY   LIMIT      10        100    -        LIMIT      11           100       -           no
+    to buy cheaper             BUY   LIMIT      10        100    -        LIMIT      10           99.95     -           yes
+    to buy dearer              BUY   LIMIT      10        100    -        LIMIT      10           100.05    -           no
+    to sell dearer             SELL  LIMIT      10        100    -        LIMIT      10           100.05    -           yes
+    to sell cheaper            SELL  LIMIT      10        100    -        LIMIT      10           99.95     -           no
+    another trigger            SELL  STOP_LOSS  10        79     80       STOP_LOSS  10           79        79.95       no
+    the same trigger           SELL  STOP_LOSS  10        79     80       STOP_LOSS  10           79.5      80          yes
+    a type that trades now     SELL  STOP_LOSS  10        79     80       LIMIT      10           79        -           no
+    one that waits to trade    BUY   LIMIT      10        100    -        MARKET     10           -         -           no
+""")
+
+
+@pytest.mark.parametrize("row", LOWERINGS, ids=str)
+def test_what_can_do_nothing_the_order_before_could_not(row: Row) -> None:
+    """No more units, no worse price, the same trigger and type."""
+    before = order(
+        row.side, row.number("quantity"), row.opt("price"), order_type=row.type, trigger_price=row.opt("trigger")
+    )
+    after = order(
+        row.side, row.number("to_quantity"), row.opt("to_price"), order_type=row.to_type,
+        trigger_price=row.opt("to_trigger"),
+    )  # fmt: skip
+    assert is_lowering(before, after) is row.has("lowering")
+
+
+def test_a_change_of_an_order_the_book_does_not_know() -> None:
+    """It may have filled or gone meanwhile: the change is judged as it is, and nothing is put into the book."""
+    of = account(line(10), limits=LimitSet(tuple(mandatory())))
+    before = copy.deepcopy(of.positions)
+    assert decide_change(order("SELL", 5), order("SELL", 4), "gone", of, NOW).approved
+    assert of.positions == before
+
+
 STATES = table("""
     state        to     by    code
     ACTIVE       79.95  -     -

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import Iterable
 from dataclasses import replace
@@ -381,6 +383,67 @@ def test_expiry_is_taxed_and_confesses_its_brokerage(row: list[str]) -> None:
     assert (to_text(note.lines.stt_e4), to_text(note.lines.stamp_e4)) == (stt, stamp)
     assert any("brokerage" in doubt for doubt in note.unknown)
     assert not note.is_known
+
+
+def test_a_future_that_only_expires_owes_nothing_and_says_nothing() -> None:
+    """What an index future makes at its expiry is settled in cash, and no line of the note is in doubt."""
+    note = TABLE.charge_day([], [Settlement("NSE_FNO", "FUTIDX", "7", "EXPIRY", 75, 0, date(2026, 5, 26))])
+    assert (note.total_e4, note.unknown, note.is_known) == (0, (), True)
+
+
+def edited(component: str, **cells: str) -> ChargeTable:
+    """The shipped table with some cells of every row of *component* changed."""
+    with io.StringIO() as text:
+        rows = list(csv.DictReader(TEXT.splitlines()))
+        writer = csv.DictWriter(text, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, **cells} if row["component"] == component else row for row in rows)
+        return ChargeTable.parse(text.getvalue())
+
+
+UNKNOWN = [
+    ("brokerage", "NSE_FNO OPTIDX INTRADAY", "brokerage_e4"), ("gst", "NSE_FNO OPTIDX INTRADAY", "gst_e4"),
+    ("call_and_trade", "NSE_FNO OPTIDX INTRADAY", "call_and_trade_e4"), ("stamp", "NSE_EQ EQUITY CNC", "stamp_e4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("component", "what", "line"), UNKNOWN)
+def test_a_rate_nobody_knows_is_taken_as_nothing_and_said(component: str, what: str, line: str) -> None:
+    """A row may stand for "it is charged, and nobody says how much": the other lines stay, and the note confesses it."""
+    fills = [fill(what, "BUY 75 100", "2026-05-14", handling="call_and_trade")]
+    known, unknown = TABLE.charge_day(fills), edited(component, rate="", unit="unknown").charge_day(fills)
+
+    assert getattr(known.lines, line) > 0 == getattr(unknown.lines, line)
+    assert known.is_known and not unknown.is_known
+    assert any(f"{component}: no rate is known, taken as 0" in each for each in unknown.unknown)
+    assert unknown.lines.exchange_txn_e4 == known.lines.exchange_txn_e4
+
+
+def test_the_depositorys_charge_and_its_tax_may_each_be_unknown() -> None:
+    """Without the charge there is nothing to tax; without the tax the charge alone is owed."""
+    sale = [fill("NSE_EQ EQUITY CNC", "SELL 10 100", "2026-05-14")]
+    charged = TABLE.charge_day(sale)
+    assert edited("dp_charge", rate="", unit="unknown").charge_day(sale).dp_e4 == 0
+    untaxed = edited("dp_gst", rate="", unit="unknown").charge_day(sale)
+    assert 0 < untaxed.dp_e4 < charged.dp_e4 and not untaxed.is_known
+
+
+FLOORS = rows("""
+    value    expected
+    1000     5.00
+    16666    5.00
+    16700    5.01
+    100000   20.00
+""")
+
+
+@pytest.mark.parametrize("row", FLOORS, ids=ids)
+def test_brokerage_may_have_a_floor(row: list[str]) -> None:
+    """0.03 % of the order, ₹5 at the least and ₹20 at the most."""
+    value, expected = row
+    floored = edited("brokerage", rate="0.0003", unit="fraction", min="5", max="20", confidence="confirmed")
+    note = floored.charge_day([fill("NSE_EQ EQUITY INTRADAY", f"BUY 1 {value}", "2026-05-14")])
+    assert to_text(note.lines.brokerage_e4) == expected
 
 
 def test_a_date_outside_the_table_is_unknown_and_dear() -> None:

@@ -75,6 +75,15 @@ def test_what_is_known_beside_it_stays_as_it_was() -> None:
     assert charge_surely(TABLE, [known]) == TABLE.charge_day([known])
 
 
+def test_an_expiry_that_can_be_classified_is_charged() -> None:
+    """Beside the fills, as the table says; nothing more is in doubt than there."""
+    fills, events = (
+        [fill("NSE_EQ", "EQUITY")],
+        [Settlement("NSE_FNO", "OPTIDX", "7", "EXERCISE_LONG", 75, 1_000_000, DAY)],
+    )
+    assert charge_surely(TABLE, fills, events) == TABLE.charge_day(fills, events)
+
+
 def test_an_expiry_nobody_can_classify_is_said() -> None:
     note = charge_surely(TABLE, [fill("NSE_EQ", "EQUITY")], [Settlement("NSE_FNO", "", "7", "EXPIRY", 75, 0, DAY)])
     assert any("expiry" in each for each in note.unknown)

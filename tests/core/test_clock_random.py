@@ -21,6 +21,7 @@ from riskguard.errors import PermitNotSendableError
 from riskguard.store import loader
 from tests.core.builders import NOW, account, halted, limit, line, mandatory, order, quote
 from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, Desk
 
 INSTANTS = times(5_000, 20_000)
@@ -73,10 +74,12 @@ def wrong_dates(session_date: Callable[[int], dt.date], monkeypatch: pytest.Monk
     return wrong
 
 
-def test_the_session_date_is_indias_at_any_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.claim("I12", "the session date of instants under seven host zones", of="instants", ci=5_000, soak=20_000)
+def test_the_session_date_is_indias_at_any_instant(claim: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
     """Core and store agree with plain arithmetic, a microsecond either side of every midnight."""
     assert wrong_dates(Calendar.session_date, monkeypatch) == 0
     assert wrong_dates(lambda at_us: dt.date.fromisoformat(loader.session_date(at_us)), monkeypatch) == 0
+    claim("I12").trials(INSTANTS)
     for at_us in instants(2)[:500]:
         date = by_hand(at_us)
         assert ist_us(date) <= at_us < ist_us(date) + DAY_US and loader.midnight_us(at_us) == ist_us(date)
@@ -100,7 +103,8 @@ def test_no_time_of_any_clock_approves_what_a_state_refuses() -> None:
     assert decide(order("BUY", 1), of, NOW).approved  # the other side: it is the state that refuses
 
 
-def test_no_jump_approves_or_releases(desk: Desk) -> None:
+@pytest.mark.claim("I12", "a halted account asked while its clock is set to and fro", of="jumps", ci=150, soak=2_000)
+def test_no_jump_approves_or_releases(claim: Claims, desk: Desk) -> None:
     """A halted account stays halted and refuses wherever the clock is set to, back and forth; after a restart too."""
     desk.quote("100")
     decision = desk.guard.check(desk.order())
@@ -115,6 +119,7 @@ def test_no_jump_approves_or_releases(desk: Desk) -> None:
             desk.sweep()
         assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
         assert not desk.guard.check(desk.order()).approved
+        claim("I12").trial()
     assert desk.permit(str(decision.client_order_id)) in ("VOID", "EXPIRED")
 
 

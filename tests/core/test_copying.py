@@ -132,7 +132,7 @@ def test_the_worst_price_is_on_the_tick_and_not_past_the_slippage(sign: int, exp
 
 WRONG = [
     {"ratio": None}, {"ratio": "0"}, {"ratio": "-1"}, {"ratio": 0.5}, {"sizing": "risk_based"},
-    {"sizing": "capital_proportional"}, {"sizing": "double"}, {"leader": "f"}, {"copy_delay_s": 0}, {"extra": 1},
+    {"sizing": "capital_proportional"}, {"sizing": "double"}, {"leader": "f"}, {"risk_inr": "5"}, {"copy_delay_s": 0}, {"extra": 1},
     {"copy_slippage_pct": "NaN"},
 ]  # fmt: skip
 

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from riskguard.core.account import Account, PnlReading, TimeLog, signature
-from riskguard.core.checks import CHECKS, by_name
+from riskguard.core.checks import CHECKS, MANDATORY, by_name
 from riskguard.core.decide import Decision, breach_of, decide, judge
 from riskguard.core.facts import Facts, canonical
 from riskguard.core.limits import Limit, LimitSet
 from riskguard.core.order import Order
+from riskguard.core.passing import JOINED_AFTER
 from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
 from riskguard.core.state import TradingState
-from riskguard.errors import PermitNotSendableError
+from riskguard.errors import OrderRefusedError, PermitNotSendableError
 from tests.core.builders import (
     NOW,
     SECOND,
@@ -72,7 +73,10 @@ def test_what_no_limit_refuses_is_approved() -> None:
 
 def test_no_limits_approve_nothing() -> None:
     """Deny by default: an account nobody wrote limits for lets exits out, and nothing else."""
-    assert codes(decide(order(), account(), NOW)) == ["LIMITS_NOT_CONFIGURED"]
+    (reject,) = decide(order(), account(), NOW).rejects
+    mandatory_names = [name for name in MANDATORY if name not in ("trading_state", "order_validity")]
+    assert (reject.code, reject.detail) == ("LIMITS_NOT_CONFIGURED", f"no limit for {', '.join(mandatory_names)}")
+    assert reject.hint == "write them with `riskguard limits apply`, or `riskguard init` for the defaults"
     assert decide(order("SELL", 10), account(line(10)), NOW).approved
     assert codes(decide(order("SELL", 11), account(line(10)), NOW)) == ["LIMITS_NOT_CONFIGURED"]
 
@@ -162,6 +166,19 @@ def test_a_broken_check_does_not_silence_the_others() -> None:
     ]
     of.limits = LimitSet((broken("order_rate"), broken("unconfirmed_in_flight")))
     assert codes(decide(order("SELL", 10), of, NOW)) == ["TRADING_HALTED"]
+    tight = limit("freeze_quantity")
+    small = replace(SHARE, freeze_quantity=5)
+    of = guarded(tight, of=account(line(10), instrument=small), order_validity=broken("order_validity"))
+    assert codes(decide(order("SELL", 10), of, NOW)) == ["ABOVE_FREEZE_QUANTITY"], "the one behind it is still asked"
+
+
+def test_of_two_refusals_the_weightier_is_first() -> None:
+    """Whichever was asked first: what is broken goes before what is too much."""
+    of = guarded(
+        limit("order_quantity", quantity_max=1, unit="units"),
+        broken("net_position", parameters=PARAMETERS["net_position"]),
+    )  # fmt: skip
+    assert codes(decide(order(), of, NOW)) == ["CHECK_BROKEN", "ORDER_QUANTITY_ABOVE_LIMIT"]
 
 
 def test_an_error_that_cannot_be_shown_is_bounded() -> None:
@@ -174,6 +191,8 @@ def test_an_error_that_cannot_be_shown_is_bounded() -> None:
     (reject,) = decide(order(), of, NOW).rejects
 
     assert reject.limit_id == lot.id and len(reject.message) < 500
+    assert reject.detail == f"check `lot_size` broke: ValueError: {'x' * 10_000}"[:200]
+    assert reject.hint == "its limit cannot be judged; orders that reduce still pass"
 
 
 def test_every_refusal_is_kept_the_weightiest_first() -> None:
@@ -485,6 +504,80 @@ def test_numbers_of_a_refusal() -> None:
     )
     assert "ORDER_VALUE_ABOVE_LIMIT" in repr(reject)
     assert Reject.restored(json.loads(canonical(reject.kept()))).as_dict() == said
+
+
+def test_the_answer_word_for_word() -> None:
+    """The stable document of `riskguard check --json`, what a person is told, and what a program may raise."""
+    of = guarded(
+        limit("order_quantity", quantity_max=5, unit="units"), limit("order_value", "tight", order_value_inr_max="500"),
+        limit("order_quantity", "shy", quantity_max=9, unit="units", mode="shadow"), of=account(line(10)),
+    )  # fmt: skip
+    asked = order(client_order_id="one", strategy="dip")
+    refused, leaving = decide(asked, of, NOW), decide(order("SELL", 10, "100.04"), of, NOW)
+    quantity, value = refused.rejects
+    (shy,) = refused.shadow_rejects
+
+    assert refused.as_dict() == {
+        "account": "leader", "client_order_id": "one", "approved": False, "recorded": False, "sequence": None,
+        "repeat_of": None, "decided_at_us": NOW, "direction": "INCREASING", "cancel_first": [], "adjusted_to": None,
+        "limits_digest": of.limits.digest, "rejects": [quantity.as_dict(), value.as_dict()],
+        "shadow_rejects": [shy.as_dict()],
+    }  # fmt: skip
+    assert refused.explain() == (
+        f"ORDER_QUANTITY_ABOVE_LIMIT: {quantity.message}\nORDER_VALUE_ABOVE_LIMIT: {value.message}"
+    )
+    assert repr(refused) == "<Decision one: refused ORDER_QUANTITY_ABOVE_LIMIT, ORDER_VALUE_ABOVE_LIMIT>"
+    with pytest.raises(OrderRefusedError) as raised:
+        refused.raise_for_reject()
+    assert raised.value.decision is refused and str(raised.value) == refused.explain().replace("\n", "; ")
+
+    assert leaving.adjusted_to is not None and leaving.as_dict()["adjusted_to"] == leaving.adjusted_to.arguments()
+    assert leaving.explain() == f"approved as REDUCING, adjusted to {leaving.adjusted_to!r}"
+    assert repr(leaving) == "<Decision None: approved>"
+    leaving.raise_for_reject()
+    with pytest.raises(PermitNotSendableError, match="refused"):
+        _ = leaving.approved_order  # approved, and nothing reserved: it has no way to the wire either
+
+
+def test_an_answer_without_facts_claims_nothing() -> None:
+    """What the store could not be asked about: no direction, no record, no place in the journal."""
+    decision = Decision(order(), (), NOW)
+
+    assert (decision.direction, decision.cancel_first, decision.limits_digest) == (None, (), "")
+    assert (decision.recorded, decision.sequence, decision.repeat_of) == (False, None, None)
+    assert decision.as_dict()["direction"] is None and decision.as_dict()["recorded"] is False
+    assert decision.explain() == "approved as unknown"
+
+
+def test_an_approval_hands_out_what_its_permit_holds() -> None:
+    class Held:
+        approved_order = "sealed"
+
+    decision = decide(order(), guarded(), NOW)
+    decision.permit = Held()  # type: ignore[assignment]
+    assert decision.approved_order == "sealed"
+    refused = decide(order(), account(limits=LimitSet(())), NOW)
+    refused.permit = Held()  # type: ignore[assignment]
+    with pytest.raises(PermitNotSendableError):
+        _ = refused.approved_order
+
+
+def test_what_surely_passes_is_not_asked() -> None:
+    """Asked often, a plan asks the checks in doubt alone; a refusal among them does not make it ask the others."""
+    asked: list[Facts] = []
+
+    def counting(facts: Facts, params: object) -> None:
+        asked.append(facts)
+
+    value = replace(limit("order_value", order_value_inr_max="100000"))
+    value = replace(value, check=replace(value.check, run=counting))
+    of = guarded(limit("order_quantity", quantity_max=9, unit="units"), order_value=value)
+    for _ in range(JOINED_AFTER):
+        decide(order(), of, NOW)
+    assert len(asked) == JOINED_AFTER
+    assert codes(decide(order(), of, NOW)) == ["ORDER_QUANTITY_ABOVE_LIMIT"] and len(asked) == JOINED_AFTER
+    assert codes(decide(order(quantity=1_001), of, NOW)) == ["ORDER_QUANTITY_ABOVE_LIMIT"]
+    assert len(asked) == JOINED_AFTER + 1, "in doubt, it is asked"
 
 
 def test_the_answer_as_json() -> None:

@@ -20,10 +20,10 @@ from riskguard.core.state import Cause, TradingState
 from tests.core.oracle.answer import decided
 from tests.core.oracle.case import Case
 from tests.core.oracle.cases import case
-from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 
 SECOND = 1_000_000
-CASES = times(3_000, 16_000)
+CASES_CONTROL = 3_000
 FIRST = 700_000  # other cases than those the oracle is asked about
 
 Worse = Callable[[Case, Random], bool]
@@ -130,13 +130,16 @@ def restore(of: Account, values: dict[str, object]) -> None:
     of.settle_state()
 
 
-def test_nothing_worse_is_ever_approved() -> None:
+@pytest.mark.claim("I13", "a case asked again, worse in one way", of="cases", ci=3_000, soak=20_000)
+def test_nothing_worse_is_ever_approved(claim: Claims) -> None:
     """Every relation over every case; each really met, and each really turned approvals into refusals."""
-    seen = asked_again(RELATIONS, range(FIRST, FIRST + CASES))
+    shown = claim("I13")
+    seen = asked_again(RELATIONS, range(FIRST, FIRST + shown.figure))
+    shown.trials(shown.figure)
+    shown.counted(pairs=sum(seen[each.__name__] for each in RELATIONS))
 
-    print(f"{sum(seen[each.__name__] for each in RELATIONS)} pairs: {dict(seen)}")
     for relation in RELATIONS:
-        assert seen[relation.__name__] > CASES // 4, seen
+        assert seen[relation.__name__] > shown.figure // 4, seen
         assert seen[f"{relation.__name__} refuses"] > 3, seen
 
 
@@ -149,4 +152,4 @@ def test_the_control_what_makes_things_better_is_seen() -> None:
         return True
 
     with pytest.raises(AssertionError, match="released approves"):
-        asked_again((released,), range(FIRST, FIRST + CASES))
+        asked_again((released,), range(FIRST, FIRST + CASES_CONTROL))

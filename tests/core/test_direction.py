@@ -22,6 +22,8 @@ SIMPLE = table("""
     one too many                     10    0       0        SELL  11        FLIP
     part of a short                  -10   0       0        BUY   9         REDUCING
     all of a short                   -10   0       0        BUY   10        REDUCING
+    the last unit of a long          1     0       0        SELL  1         REDUCING
+    the last unit of a short         -1    0       0        BUY   1         REDUCING
     one too many                     -10   0       0        BUY   11        FLIP
     beside a working exit            10    0       4        SELL  6         REDUCING
     over a working exit              10    0       4        SELL  7         INCREASING

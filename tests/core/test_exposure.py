@@ -8,12 +8,15 @@ import pytest
 
 from riskguard.core import exposure
 from riskguard.core.account import Account, Unfunded
+from riskguard.core.book import Line, Working
 from riskguard.core.direction import naked_short_units
 from riskguard.core.exposure import Exposure, Naked, Reach, ToFlat
+from riskguard.core.exposure.units import way
 from riskguard.core.facts import Facts
+from riskguard.core.quote import Quote
 from riskguard.core.scope import Scope
 from tests.core.builders import NOW, SHARE, inr
-from tests.core.market import BY_NAME, CALL, CRUDE, FUTURE, asking, at, holding, working
+from tests.core.market import BY_NAME, CALL, CRUDE, FUTURE, NEAR_CALL, PUT, asking, at, holding, working
 from tests.core.tables import Row, table
 
 HERE = Scope("ACCOUNT", "leader")
@@ -62,6 +65,8 @@ VALUES = table("""
     selling a put leans up                  fut 25                        SELL 25 pe 4        12525   12525  6250
     buying a put leans down                 fut -25                       BUY 25 pe 4         6375    6375   100
     buying a put against a future           fut 25                        BUY 25 pe 4         6375    -6175  100
+    out of a long call, by its premium      ce 50                         SELL 25 ce 12       600     -300   0
+    a short one too, above the mark         share -30 MARGIN              SELL 10 share 110   4400    4400   4400
     through zero, out of a short call       ce -25                        BUY 50 ce 12        6250    300    300
     not yet through zero                    ce -50                        BUY 25 ce 12        12500   0      0
     through zero, out of a long call        ce 25                         SELL 50 ce 12       6250    6250   6250
@@ -80,6 +85,18 @@ def test_what_a_book_with_an_order_is_exposed_to(row: Row) -> None:
     assert book.unknown == ""
     found = book.gross(sign, quantity), book.net(sign, quantity), book.instrument(sign, quantity)
     assert [rupees(each) for each in found] == [row.gross, row.net, row.one]
+
+
+@pytest.mark.parametrize(
+    ("book", "bullish", "bearish"),
+    [("fut 25", 6275, -6275), ("fut -25", -6275, 6275), ("pe 25", -100, 100), ("pe -25", 6250, 0), ("ce -25", 0, 6250)],
+)
+def test_which_way_a_book_leans(book: str, bullish: int, bearish: int) -> None:
+    """Futures, calls and short puts gain in a rise; what a long one gains there it loses in a fall."""
+    found = measured(holding(book), "BUY 1 share 100")[0]
+
+    assert (found.bullish_e4, found.bearish_e4) == (bullish * 10_000, bearish * 10_000)
+    assert [way(kind) for kind in ("CE", "PE", "")] == [1, -1, 1]
 
 
 def test_a_market_order_counts_at_its_risk_price() -> None:
@@ -131,6 +148,13 @@ def test_an_unknown_contract_or_multiplier_is_named() -> None:
     of = holding("fut 25; crude 1")
     del of.instruments[FUTURE.key]
     assert measured(of, "BUY 1 share 100")[0].unknown == "NSE_FNO:35001"
+    of = holding("fut 25; share 60")
+    del of.instruments[FUTURE.key]
+    assert rupees(measured(of, "BUY 1 share 100")[0].instrument(1, 1)) == "6100"  # what comes after it still counts
+    of = holding("share -20")
+    del of.instruments[SHARE.key]
+    book, sign, quantity = measured(of, "BUY 10 share 100")
+    assert book.net(sign, quantity) is None and book.unknown == ""
 
     of = holding("crude 1")
     of.instruments[CRUDE.key] = replace(CRUDE, multiplier=None)
@@ -165,6 +189,16 @@ def test_what_one_unit_of_an_option_counts(row: Row) -> None:
     value_e4 = exposure.unit_value_e4(of, HERE, CALL, 1 if row.side == "long" else -1, row.e4("price"))
 
     assert rupees(value_e4) == row.value
+
+
+def test_an_option_counts_at_its_middle_while_the_spread_is_sane() -> None:
+    """Its last trade may be an hour old; a share's is its price."""
+    of = holding("ce 25; share 10")
+    for key in (CALL.key, SHARE.key):
+        of.quotes[key] = Quote.of(bid="11.90", ltp="15", ask="12.10", at_us=NOW)
+
+    assert exposure.unit_value_e4(of, HERE, CALL, 1, None) == inr("12")
+    assert exposure.unit_value_e4(of, HERE, SHARE, 1, None) == inr("15")
 
 
 def test_an_option_without_spot_and_strike_has_no_notional() -> None:
@@ -271,6 +305,9 @@ STRATEGIES = table("""
     another's is not its own            100       dip 60 rip 40       60    60
     what nobody claims is everybody's   100       dip 60              100   100
     all of it another's                 100       rip 100             0     0
+    of several others                   100       rip 30 rex 40       30    30
+    several others even out             0         rip 30 rex -30      0     0
+    one unit inside a flat line         0         rip 1               -1    -1
     long and short inside a flat line   0         dip -50 rip 50      -50   -50
     working of one's own and nobody's   100 +7 -5  dip 100            107   95
     a sale nobody claims                40        dip 100             40    40
@@ -323,6 +360,19 @@ def test_a_delivery_sale_of_one_strategy_is_no_purchase_of_another() -> None:
     line.refresh()
     of.attributed["rip", SHARE.key, "CNC"] = 50
     assert list(exposure.held_in(of, Scope("STRATEGY", "dip"))) == []
+    of.positions.clear()
+    assert list(exposure.held_in(of, Scope("STRATEGY", "dip"))) == []
+
+    # Nobody claims the sale: it is no short either. And what another sold out of a flat line is held here.
+    of = holding("share 0 CNC")
+    line = of.positions[SHARE.key]["CNC"]
+    line.filled = line.seen = -50
+    line.refresh()
+    assert list(exposure.held_in(of, Scope("STRATEGY", "dip"))) == []
+    of.positions.clear()
+    of.attributed["rip", SHARE.key, "CNC"] = -50
+    (held,) = exposure.held_in(of, Scope("STRATEGY", "dip"))
+    assert (held.product, held.line, held.up, held.down) == ("CNC", None, 50, 50)
 
 
 def test_while_the_list_lags_a_strategy_is_judged_on_the_worse_book_too() -> None:
@@ -333,8 +383,13 @@ def test_while_the_list_lags_a_strategy_is_judged_on_the_worse_book_too() -> Non
     line.refresh()
     of.attributed["rip", SHARE.key, "INTRADAY"] = 10
     (held,) = exposure.held_in(of, Scope("STRATEGY", "dip"))
-
     assert (held.net_up, held.net_down) == (70, 50)
+
+    line.seen = 0
+    line.refresh()
+    of.attributed.clear()
+    (held,) = exposure.held_in(of, Scope("STRATEGY", "dip"))
+    assert (held.net_up, held.net_down) == (60, 0)
 
 
 # -- units ----------------------------------------------------------------------------------------------------
@@ -359,6 +414,8 @@ REACHES = table("""
     working counts as held           fut 0; ce 0 +50 -75         SELL 25 fut 251   underlying  no    0      75
     in lots, a part as one           fut 0; ce 30                BUY 25 fut 251    underlying  yes   0      2
     in lots of each line             share 60; stockfut 10       BUY 1 share 100   underlying  yes   60     2
+    in whatever order lines come     fut 25; share 30 MARGIN; share 60     BUY 1 share 100  instrument  no  60  30
+    in whatever order lines come     fut 25; stockfut 10; share 60         BUY 1 share 100  underlying  no  60  10
 """)
 
 
@@ -381,6 +438,15 @@ def test_what_nobody_knows_may_be_of_the_underlying() -> None:
     assert facts.reach(HERE, per_underlying=False, in_lots=False).unknown == ""
     assert facts.reach(HERE, per_underlying=True, in_lots=False).unknown == "NSE_FNO:35001"
 
+    of = holding("fut 25; ce 25; share 60")
+    del of.instruments[FUTURE.key], of.instruments[CALL.key]
+    found = Facts.of(asking("BUY 1 share 100"), of, NOW).reach(HERE, per_underlying=True, in_lots=False)
+    assert (found.up, found.unknown) == (60, "NSE_FNO:35001")  # the first is named, what comes after still counts
+    of = holding("fut 25")
+    del of.instruments[SHARE.key]
+    facts = Facts.of(asking("BUY 1 share 100"), of, NOW)
+    assert facts.reach(HERE, per_underlying=True, in_lots=False).unknown == "NIFTY-FUT"
+
 
 NAKED = table("""
     why                                    book                  order           scope             lots
@@ -397,6 +463,7 @@ NAKED = table("""
     the other type adds                    pe -50                SELL 25 ce 12   ACCOUNT:leader    3
     unless the limit is of one instrument  pe -50; near -25      SELL 25 ce 12   INSTRUMENT:NSE_FNO:50001  2
     an underlying has both types           pe -50                SELL 25 ce 12   UNDERLYING:NIFTY  3
+    a part of another's lot is one too     pe -30                SELL 25 ce 12   ACCOUNT:leader    3
 """)
 
 
@@ -436,12 +503,79 @@ def test_groups_and_strategies_are_naked_each_by_itself() -> None:
     assert Facts.of(asking("SELL 25 near 12"), of, NOW).uncovered(Scope("STRATEGY", "dip")).after(25) == 0
 
 
+LOTS = table("""
+    why                                    near  call  put  other  order           scope                   lot  lots
+    the smaller of a family's              10    25    25   25     SELL 25 ce 12   ACCOUNT:leader          10   10
+    whichever comes first                  25    10    25   25     SELL 25 near 12  ACCOUNT:leader         10   10
+    that of its own, whoever else asks     10    25    25   25     SELL 25 ce 12   INSTRUMENT:NSE_FNO:50001  10  8
+    the other type's, in its own           25    25    10   25     SELL 25 ce 12   ACCOUNT:leader          25   8
+    the other type's, in its smallest      25    25    25   10     SELL 25 ce 12   ACCOUNT:leader          25   8
+""")
+
+
+@pytest.mark.parametrize("row", LOTS, ids=str)
+def test_where_lots_of_one_family_differ_the_smallest_counts(row: Row) -> None:
+    """50 near calls, 20 puts and 30 other puts are sold, then 25 of the order: 75 of its type and 50 of the other."""
+    second = replace(PUT, security_id="50009", expiry="2024-06-13")
+    of = holding("near -50; ce 0; pe -20")
+    of.positions[second.key] = {"INTRADAY": Line("INTRADAY", start=-30, seen=-30).refresh()}
+    lots = {
+        NEAR_CALL: row.number("near"),
+        CALL: row.number("call"),
+        PUT: row.number("put"),
+        second: row.number("other"),
+    }
+    of.instruments |= {each.key: replace(each, lot_size=lot) for each, lot in lots.items()}
+    book = Facts.of(asking(row.order), of, NOW).uncovered(Scope.parse(row.scope))
+
+    assert (book.lot, book.after(25)) == (row.number("lot"), row.number("lots"))
+
+
+def test_a_strategy_leans_on_the_legs_of_its_own_basket() -> None:
+    """What an earlier leg buys covers the strategy that buys it, and everybody where nobody is named."""
+    for whose, lots in (("dip", 0), ("", 0), ("rip", 1)):
+        of = holding("ce 0 +5")
+        leg = working(1, 25, "12", key="leg", covers=True, strategy=whose)
+        of.positions[CALL.key]["INTRADAY"].working[leg.key] = leg
+        of.positions[CALL.key]["INTRADAY"].refresh()
+        assert Facts.of(asking("SELL 25 near 12"), of, NOW).uncovered(Scope("STRATEGY", "dip")).after(25) == lots, whose
+    # What it sells is sold.
+    assert (
+        Facts.of(asking("SELL 25 near 12"), holding("near 0 -25"), NOW).uncovered(Scope("STRATEGY", "dip")).after(25)
+        == 2
+    )
+    # A line that is flat as a whole has no legs; here this strategy is long of it, there short.
+    for theirs, lots in ((-25, 0), (25, 2)):
+        of = holding("-")
+        of.attributed["rip", CALL.key, "INTRADAY"] = theirs
+        assert Facts.of(asking("SELL 25 near 12"), of, NOW).uncovered(Scope("STRATEGY", "dip")).after(25) == lots
+
+
 def test_a_sold_contract_nobody_knows_may_be_a_naked_option() -> None:
-    """Named when sold in a derivative segment; not when bought, and not among shares."""
-    for book, named in (("fut -25", "NSE_FNO:35001"), ("fut 25", "")):
+    """Named when sold in a derivative segment, working sales too; not when bought or flat, and not among shares."""
+    books = {
+        "fut -25": 1,
+        "fut 0 -25": 1,
+        "fut 10 -11": 1,
+        "fut 25": 0,
+        "fut 0 +25": 0,
+        "fut 10 -10": 0,
+        "fut 10 -9": 0,
+    }
+    for book, named in books.items():
         of = holding(book)
         del of.instruments[FUTURE.key]
-        assert Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(HERE).unknown == named
+        found = Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(HERE)
+        assert found.unknown == ("NSE_FNO:35001" if named else ""), book
+        assert not named or found == Naked(0, 0, 0, 1, "NSE_FNO:35001")
+    for scope, named in (("UNDERLYING:NIFTY", 1), ("SEGMENT:NSE_FNO", 1), ("INSTRUMENT:NSE_FNO:50001", 0)):
+        of = holding("fut -25")
+        del of.instruments[FUTURE.key]
+        found = Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(Scope.parse(scope))
+        assert found.unknown == ("NSE_FNO:35001" if named else ""), scope
+    of = holding("-")
+    del of.instruments[CALL.key]
+    assert Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(HERE) == Naked(0, 0, 0, 1, "NSE_FNO:50001")
     of = holding("share -10")
     del of.instruments[SHARE.key]
     assert Facts.of(asking("SELL 25 ce 12"), of, NOW).uncovered(HERE).unknown == ""
@@ -477,10 +611,30 @@ def test_open_orders_count_at_their_worst_price() -> None:
     assert exposure.open_orders(of, Scope("GROUP", "desk")) == (9, inr("22780"), "")
 
 
-def test_an_open_order_that_cannot_be_priced_is_named() -> None:
-    """A market order without a mark; it still counts as one."""
-    of = holding("share 0 +10", unpriced="share")
+def test_open_orders_in_whatever_order_they_come() -> None:
+    """What a scope leaves out ends nothing; a sale counts as it was judged, and each OCO group for itself."""
+    of = holding("crude 1; share 50")
+    barrel = working(1, 2, "51", key="barrel")
+    of.positions[CRUDE.key]["INTRADAY"].working[barrel.key] = barrel
+    for made in (
+        working(1, 10, "99", key="another's", strategy="dip"),
+        working(-1, 10, "90", key="judged", risk_price_e4="95"),  # 950, though the mark is 100
+        working(-1, 10, "110", key="one", exit_group="g", reducing=True, risk_price_e4="110"),  # 1100
+        working(-1, 10, "120", key="other", exit_group="h", reducing=True, risk_price_e4="120"),  # 1200
+    ):
+        of.positions[SHARE.key]["INTRADAY"].working[made.key] = made
 
+    assert exposure.open_orders(of, Scope("SEGMENT", "NSE_EQ")) == (4, inr("4240"), "")
+    assert exposure.open_orders(of, Scope("STRATEGY", "rip")) == (4, inr("13450"), "")
+
+
+def test_an_open_order_that_cannot_be_priced_is_named() -> None:
+    """A market order without a mark; it still counts as one. So does one of a group, with nothing."""
+    of = holding("share 0 +10", unpriced="share")
+    assert exposure.open_orders(of, HERE) == (1, 0, "HDFCBANK")
+
+    exit_ = working(-1, 10, None, key="exit", exit_group="g", reducing=True)
+    of.positions[SHARE.key]["INTRADAY"].working = {exit_.key: exit_}
     assert exposure.open_orders(of, HERE) == (1, 0, "HDFCBANK")
 
 
@@ -498,6 +652,7 @@ OPPOSITE = table("""
     a stop below a bid above it        BUY 10 LIMIT 100  SELL STOP 95               no
     a stop at the bid                  BUY 10 LIMIT 95   SELL STOP 95               no
     a stop above the bid               BUY 10 LIMIT 94   SELL STOP 95               yes
+    however little                     BUY 10 LIMIT 94.9999  SELL STOP 95           yes
     a stop and a market order          BUY 10 MARKET -   SELL STOP 95               no
     a stop whose limit is above        BUY 10 LIMIT 94   SELL STOP 95/94.50         no
     a stop whose limit is at it        BUY 10 LIMIT 94   SELL STOP 95/94            yes
@@ -544,6 +699,8 @@ def test_the_nearest_of_the_opposite_orders_is_named() -> None:
     rests.clear()
     rests |= {each.key: each for each in (working(1, 5, "101"), working(1, 5, "102"))}
     assert exposure.opposite_orders(of, asking("SELL 1 share 100")) == [2, inr("102")]
+    rests["m"] = working(1, 5, None)
+    assert exposure.opposite_orders(of, asking("SELL 1 share 100")) == [3, 0]
 
 
 def test_messages_to_be_flat() -> None:
@@ -560,6 +717,40 @@ def test_messages_to_be_flat() -> None:
     assert Facts.of(asking("BUY 10 share 100"), of, NOW).to_flat() == ToFlat(8, 70, 55, 0)
 
 
+TO_FLAT = table("""
+    why                                   book          messages
+    nothing                               -             0
+    a flat line                           fut 0         0
+    one unit                              fut 1         1
+    without a freeze quantity             ce 9999       1
+    a short one                           fut -81       3
+    on the edge of a slice                fut -80       2
+    one beyond it                         fut 81        3
+    a delivery sale goes no further       share 0 -10 CNC   1
+    where one of other products does      share 0 -10   2
+""")
+
+
+@pytest.mark.parametrize("row", TO_FLAT, ids=str)
+def test_messages_for_other_lines(row: Row) -> None:
+    """The future is frozen above 40; an instrument nobody knows has no freeze quantity we could slice by."""
+    of = holding(row.book)
+    of.instruments[FUTURE.key] = replace(FUTURE, freeze_quantity=40)
+    assert Facts.of(asking("BUY 1 crude 50"), of, NOW).to_flat().messages == row.number("messages")
+
+    del of.instruments[FUTURE.key], of.instruments[SHARE.key]
+    unknown = min(1, row.number("messages")) if row.book.startswith("fut") else row.number("messages")
+    assert Facts.of(asking("BUY 1 crude 50"), of, NOW).to_flat().messages == unknown
+
+
+def test_an_order_moves_its_own_side_alone() -> None:
+    """80 held either way and slices of 40: a buy adds to what is long, a sale to what is short."""
+    long, short = ToFlat(0, 80, 80, 40), ToFlat(0, -80, -80, 40)
+
+    assert (long.after(1, 1), long.after(-1, 1)) == (4, 3)
+    assert (short.after(1, 1), short.after(-1, 1)) == (3, 4)
+
+
 # -- losses ---------------------------------------------------------------------------------------------------
 
 LOSSES = table("""
@@ -574,6 +765,7 @@ LOSSES = table("""
     legs of one group cover once           10    SELL 10 96 g, SELL 5 97 g  45
     not the wrong way round                10    BUY 10 96             50
     not an order without a trigger         10    SELL 10 -             50
+    nor does it hide the next              10    SELL 5 -, SELL 10 96  40
     short, no stop                         -10   -                     50
     short, a stop above                    -10   BUY 10 103            30
     short, its limit above that            -10   BUY 10 103/105        50
@@ -636,6 +828,38 @@ def test_a_loss_is_rounded_up_and_an_unknown_one_is_named() -> None:
     assert exposure.losses_at_stops(of, HERE, 500) == (0, "NSE_FNO:35001")
 
 
+def test_a_call_loses_what_its_underlying_loses_and_no_more_than_its_premium() -> None:
+    """5 % of 250 is 12.50, of which a premium of 12 is less and one of 20 is more; unknown, the premium is."""
+    of = holding("ce 2")
+    assert exposure.losses_at_stops(of, HERE, 500) == (inr("24"), "")
+    of.quotes[CALL.key] = at("20")
+    assert exposure.losses_at_stops(of, HERE, 500) == (inr("25"), "")
+    of.spots.clear()
+    of.instruments[CALL.key] = replace(CALL, strike_e4=None)
+    assert exposure.losses_at_stops(of, HERE, 500) == (inr("40"), "")
+
+
+def test_what_one_strategy_may_lose_in_a_line_that_is_flat_as_a_whole() -> None:
+    """50 short of 100 lose 5 %; nothing of it works."""
+    of = holding("-")
+    of.attributed["rip", SHARE.key, "INTRADAY"] = 50
+
+    assert exposure.losses_at_stops(of, Scope("STRATEGY", "dip"), 500) == (inr("250"), "")
+
+
+def test_a_side_that_holds_nothing_needs_no_price() -> None:
+    """A flat line with an exit left over loses nothing, whoever knows it; an entry that works counts at its own price."""
+    of = holding("fut 0")
+    rests = of.positions[FUTURE.key]["INTRADAY"]
+    rests.working["exit"] = working(-1, 25, "250", key="exit", reducing=True)
+    del of.instruments[FUTURE.key]
+    assert exposure.losses_at_stops(of, HERE, 500) == (0, "")
+
+    of = holding("share 0", unpriced="share")
+    of.positions[SHARE.key]["INTRADAY"].working["x"] = working(1, 10, "200", key="x", risk_price_e4="200")
+    assert exposure.losses_at_stops(of, HERE, 500) == (inr("100"), "")
+
+
 def test_a_fat_finger_that_works_loses_from_its_own_price() -> None:
     """A working entry far above the mark counts at what it may cost; one the market has run from at the mark."""
     of = holding("share 0")
@@ -668,6 +892,9 @@ def test_what_a_margin_is_a_part_of(row: Row) -> None:
     instrument, sign = BY_NAME[row.instrument], 1 if row.side == "BUY" else -1
 
     assert rupees(exposure.margin_basis_e4(holding("-"), instrument, sign, row.e4("price"))) == row.basis
+    unknown = replace(instrument, multiplier=None)
+    assert exposure.margin_basis_e4(holding("-"), unknown, sign, row.e4("price")) is None
+    assert exposure.margin_basis_e4(holding("-"), None, sign, row.e4("price")) is None
 
 
 def test_margin_held_since_the_funds_were_told() -> None:
@@ -683,3 +910,17 @@ def test_margin_held_since_the_funds_were_told() -> None:
     assert exposure.margin_held(of, 2_000) == (1, "")
     of.unfunded = (Unfunded(FUTURE.key, 1, 25, None, None),)
     assert exposure.margin_held(of, 2_000) == (0, "NIFTY-FUT")
+    del of.instruments[FUTURE.key]
+    assert exposure.margin_held(of, 2_000) == (0, "NSE_FNO:35001")
+
+
+def test_an_opening_order_nobody_can_price_makes_the_loss_unknown() -> None:
+    """Nothing is held, and what works would open something at a price nobody knows."""
+    of = holding("share 0", unpriced="share")
+    line = of.line(SHARE.key, "INTRADAY")
+    line.working["w"] = Working("w", 1, 10, reducing=False)
+    line.refresh()
+    assert exposure.losses_at_stops(of, HERE, 500) == (0, "HDFCBANK")
+    line.working["w"].price_e4 = inr("100")
+    line.refresh()
+    assert exposure.losses_at_stops(of, HERE, 500) == (inr("50"), "")

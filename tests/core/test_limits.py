@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from riskguard.core.checks import ALWAYS, CHECKS, MANDATORY, by_name
 from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.scope import KINDS, Scope
+from riskguard.core.state import Cause, TradingState
 from riskguard.errors import RulebookError
-from tests.core.builders import FUTURE, limit, mandatory, option, order, order_of
+from tests.core.builders import FUTURE, NOW, facts, limit, mandatory, option, order, order_of
 from tests.core.tables import Row, table
 
 SCOPES = table("""
@@ -64,8 +66,34 @@ def test_scopes_as_text(row: Row) -> None:
         assert str(Scope.parse(row.text)) == row.text
         assert Scope.parse(row.text).kind in KINDS
     else:
-        with pytest.raises(ValueError, match="is no scope"):
+        with pytest.raises(ValueError) as refused:
             Scope.parse(row.text)
+        assert str(refused.value) == (
+            f"`{row.text}` is no scope; write one of GLOBAL, GROUP:…, ACCOUNT:…, SEGMENT:…, STRATEGY:…, UNDERLYING:…, "
+            "INSTRUMENT:…"
+        )
+
+
+def test_the_limits_of_a_check_are_found_once() -> None:
+    """Asked again they are the same; what is handed out is a list of one's own."""
+    limits = LimitSet((limit("order_value", "a", order_value_inr_max="1"), limit("lot_size")))
+    for _ in range(2):
+        found = limits.of("order_value")
+        assert [each.id for each in found] == ["a"] and limits.of("price_tick") == []
+        found.clear()
+
+
+def test_a_live_check_has_nothing_to_say_of_an_order() -> None:
+    """It may stand in a plan by mistake; it would object to nothing."""
+    asked = limit("cooldown", after="stop", pause_s=60).asked
+    assert asked.run(facts(order()), asked.params) is None
+
+
+def test_a_cause_in_one_line() -> None:
+    """Who stopped what and why; what nobody said is not said, and who is not known is called so."""
+    cause = Cause("ACCOUNT:leader", TradingState.HALTED, "MANUAL", "fat finger", "desk", NOW)
+    assert cause.sentence() == "ACCOUNT:leader is HALTED (MANUAL by desk): fat finger"
+    assert replace(cause, detail="", by="").sentence() == "ACCOUNT:leader is HALTED (MANUAL by unknown)"
 
 
 def test_questions_stand_in_order_of_precedence() -> None:
@@ -122,7 +150,7 @@ def test_a_plan_is_compiled_once_per_instrument_and_strategy() -> None:
     assert limits.plan(order(strategy="dip"), "") is not plan
     for number in range(5_100):
         limits.plan(order(strategy=f"s{number}"), "")
-    assert len(limits._plans) <= 5_000
+    assert len(limits.plans) <= 5_000
     assert limits.plan(order(), "") == plan
 
 

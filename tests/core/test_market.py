@@ -150,6 +150,24 @@ def test_every_table_is_shipped_and_says_until_when() -> None:
     assert SHIPPED.horizons()["freeze"] == date(2026, 8, 31)
 
 
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of looked-up numbers is emptied when it is full, and changes no answer."""
+    monkeypatch.setattr("riskguard.core.market.MEMO_ENTRIES_MAX", 2)
+    found = tables("freeze", "*,*,NIFTY;1800;;")
+    for _ in range(2):
+        assert [found.enrich(contract(name), "2026-01-01").freeze_quantity for name in ("NIFTY", "A", "B", "NIFTY")] == [
+            1800, None, None, 1800,
+        ]  # fmt: skip
+        assert len(found._memo) <= 2
+
+
+def test_a_remark_is_no_row() -> None:
+    """Lines that begin with a hash are for people, but for the horizon; so are blank ones."""
+    given = text("freeze", "*,*,*;1;;").splitlines()
+    remarked = "\n".join(["# as the circular says", "# source: NSE", "", *given, "", "# the end"])
+    assert MarketTables.parse({"freeze": (remarked,)}).enrich(contract(), "2026-01-01").freeze_quantity == 1
+
+
 # -- which row wins -------------------------------------------------------------------------------------------------
 
 PARTICULAR = (

@@ -74,6 +74,24 @@ def test_the_feeds_circuit_goes_before_the_masters() -> None:
 
 # -- illiquid options -----------------------------------------------------------------------------------------------------
 
+
+CLOSED = [f"07-{day}" for day in range(28, 32)] + [f"08-{day:02d}" for day in range(1, 10)]
+
+
+def test_a_market_that_has_been_closed_for_weeks() -> None:
+    """The last close is looked for two weeks back and no further: behind that, marks simply age."""
+    closed = ", ".join(f"{{ date = 2026-{day}, name = 'x' }}" for day in CLOSED)
+    seldom = Calendar.parse(
+        f"segments = ['A']\nholidays = [{closed}]\n"
+        "sessions = [{ effective_from = 2026-01-01, open = 09:15:00, close = 15:30:00 }]"
+    )
+    last = date(2026, 7, 27)  # a fortnight before the Monday, and the last day it traded
+    early, late = at(8, 0, day=date(2026, 8, 9)), at(8, 0)
+    assert phase(seldom, None, "A", early).judged_at_us == at(15, 30, day=last)
+    assert phase(seldom, None, "A", late).judged_at_us == late
+    assert phase(seldom, None, "A", at(15, 30)).judged_at_us == at(15, 30)
+
+
 TRADES = table("""
     goal                                       bid  ltp  ask     trade_s  expected  fresh
     the middle, whatever the last trade        99   90   101     600      100.00    yes

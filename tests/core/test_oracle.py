@@ -77,7 +77,7 @@ def test_decide_and_the_oracle_agree(block: int, claim: Claims) -> None:
     show(claim, range(block, block + 1))
 
 
-@pytest.mark.claim("I8", "seeded orders and accounts, decided twice", of="cases", ci=0, soak=50_000)
+@pytest.mark.claim("I8", "seeded orders and accounts, decided twice", of="cases", ci=0, soak=50_000, seconds=30)
 @pytest.mark.parametrize("part", range(1, SOAK_PARTS))
 def test_decide_and_the_oracle_agree_for_long(part: int, claim: Claims) -> None:
     """The same over a million cases in all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from riskguard.core.instrument import Instrument
-from riskguard.core.order import NAME_CHARACTERS_MAX, QUANTITY_MAX, Order
-from riskguard.core.quote import Quote
+from riskguard.core.order import _NAMES_MAX, _PRICES, NAME_CHARACTERS_MAX, QUANTITY_MAX, Order
+from riskguard.core.quote import AT_US_MAX, Quote
 from riskguard.core.terms import OrderType, Product, Segment, Side, Validity
 from riskguard.errors import InputError, OrderInvalidError, shown
 from tests.core.builders import SHARE, option, order
@@ -240,8 +241,55 @@ def test_evidence_is_a_quote_or_nothing() -> None:
 
     assert refused(quote=seen) == refused(quote=None) == "-"
     assert refused(quote=(1, None, None, 1)) == refused(quote="100") == "quote"
+    assert refused(quote=Quote(1.5, None, None, 1)) == "quote", "made past `Quote.of`, it is not what it says"  # type: ignore[arg-type]
     assert order(quote=seen) == order()
     assert order(quote=seen).replaced(quantity=3).quote is seen
+
+
+STOPS = table("""
+    side  price  stop     refused
+    BUY   100    99.95    no
+    BUY   100    100      yes
+    BUY   100    100.05   yes
+    SELL  100    100.05   no
+    SELL  100    100      yes
+    SELL  100    99.95    yes
+    BUY   -      1000     no
+    BUY   100    0        yes
+    BUY   100    -1       yes
+    BUY   100    x        yes
+    BUY   100    0.0001   no
+""")
+
+
+@pytest.mark.parametrize("row", STOPS, ids=str)
+def test_where_an_entry_is_given_up(row: Row) -> None:
+    """Above zero, on the losing side of the price; a market order has no price it could be on the side of."""
+    given = {"side": row.side, "price": row.opt("price"), "stop_loss": row.stop}
+    if row.opt("price") is None:
+        given["order_type"] = "MARKET"
+    assert refused(**given) == ("stop_loss" if row.has("refused") else "-")
+
+
+def test_a_trigger_is_where_a_market_stop_enters() -> None:
+    """It has no price of its own, so its stop loss is held against its trigger."""
+    stop = {"order_type": "STOP_LOSS_MARKET", "price": None, "trigger_price": "100"}
+    assert refused(**stop, stop_loss="99.95") == "-"
+    assert refused(**stop, stop_loss="100") == "stop_loss"
+
+
+MOMENTS = [
+    (1, True), (0, False), (-1, False), (AT_US_MAX - 1, True), (AT_US_MAX, False), (True, False), (1.0, False), ("1", False),
+    (datetime(2024, 6, 4, tzinfo=UTC), True), (datetime(2024, 6, 4), False),  # noqa: DTZ001 that is the point
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("at", "taken"), MOMENTS, ids=str)
+def test_when_the_signal_was(at: object, taken: bool) -> None:
+    """Microseconds UTC, or a time that knows its zone."""
+    assert refused(signal_at=at) == ("-" if taken else "signal_at")
+    if isinstance(at, datetime) and taken:
+        assert order(signal_at=at).signal_at_us == 1_717_459_200_000_000
 
 
 def test_an_order_does_not_change() -> None:
@@ -349,6 +397,26 @@ def test_the_error_is_an_input_error_and_a_value_error() -> None:
         order(strategy="\n" * 500)
     assert issubclass(OrderInvalidError, InputError) and issubclass(OrderInvalidError, ValueError)
     assert caught.value.field == "strategy" and len(caught.value.value_shown) < 70
+
+
+def test_an_object_that_cannot_be_read_through_is_refused() -> None:
+    """Whatever it raises while it is looked at; and what is no object at all."""
+
+    class Raising(dict[str, Any]):
+        def items(self) -> Any:
+            raise RuntimeError("no")
+
+    for given, said in ((Raising(), "cannot be read through"), ([1], "wants an object of named fields")):
+        with pytest.raises(OrderInvalidError, match=said):
+            Order.from_mapping(given)  # type: ignore[arg-type]
+
+
+def test_prices_are_remembered_and_not_for_ever() -> None:
+    """A price read before is the same price; the memory of them is emptied when it is full."""
+    _PRICES.clear()
+    assert order(price="100.05").price_e4 == order(price="100.05").price_e4 == 1_000_500
+    _PRICES.update({f"x{number}": number for number in range(_NAMES_MAX)})
+    assert order(price="100.1").price_e4 == 1_001_000 and len(_PRICES) == 1
 
 
 def test_twenty_thousand_names_do_not_break_the_next_order() -> None:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from riskguard.core.checks import ALWAYS
+from riskguard.core.checks import ALWAYS, CHECKS, build_validators
 from riskguard.core.limits import Limit
-from riskguard.core.params import Params
+from riskguard.core.params import Params, as_decimal
 from riskguard.core.rulebook import parse
 from riskguard.locate import folder, rulebook_text
 
@@ -62,6 +62,28 @@ def test_parameters_within_parameters_are_plain_too() -> None:
     assert len(windows) == len(twins) > 1
     assert not any(isinstance(each, Params) for each in twins)
     assert [each.per_s for each in twins] == [each.per_s for each in windows]
+
+
+def test_building_twice_is_building_once() -> None:
+    """Every mandatory check reads its parameters afterwards, whoever asked first."""
+    build_validators()
+    build_validators()
+    assert all(check.params.__pydantic_complete__ for check in CHECKS if check.mandatory)
+
+
+REALS = [
+    (0.1, "0.1000"),
+    (1e-7, "0.0000"),
+    (100.00005, "100.0000"),
+    (2.675, "2.6750"),
+    (123456789.1234, "123456789.1234"),
+]
+
+
+@pytest.mark.parametrize(("value", "written"), REALS)
+def test_a_real_column_as_a_person_wrote_it(value: float, written: str) -> None:
+    """Four places; what a float shows is what is rounded, not the binary number behind it."""
+    assert str(as_decimal(value)) == written
 
 
 def test_validators_are_built_at_first_use_or_when_asked_for() -> None:

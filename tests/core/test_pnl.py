@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from riskguard.core.book import Line
 from riskguard.core.instrument import Instrument
+from riskguard.core.marking import Phase
 from riskguard.core.money import to_text
 from riskguard.core.pnl import DayPnl, day_pnl, mark_e4
 from riskguard.core.quote import Quote
@@ -72,6 +73,11 @@ LINES = table("""
     carried without a close, closed: unknown  10   -      -       10@97   -     -
     open without a mark: unknown            0      -      10@100  -       -     -
     flat without a mark is known            0      -      10@100  10@100  -     0.00
+    carried in at a close of nothing        10     0      -       -       98    980.00
+    carried in and gone for nothing         10     100    -       10@0    -     -1000.00
+    bought and gone for nothing             0      -      10@100  10@0    -     -1000.00
+    sold, and back for nothing              0      -      10@0    10@100  -     1000.00
+    given for nothing                       0      -      10@0    -       95    950.00
 """)
 
 
@@ -98,6 +104,32 @@ def test_the_multiplier_says_what_a_unit_stands_for(row: Row) -> None:
     instrument = {"share": SHARE, "future": FUTURE, "crude": CRUDE, "no-table": UNKNOWN_CRUDE}[row.instrument]
 
     assert text(measure(held(bought="10@100"), last("95"), instrument)) == row.expected
+    unknown = measure(held(bought="10@100"), last("95"), UNKNOWN_CRUDE)
+    assert (unknown.fresh, unknown.detail) == (False, "CRUDE: multiplier unknown")
+    unlisted = day_pnl(
+        {SHARE.key: {"INTRADAY": held(bought="10@100")}}, {}, {SHARE.key: quote(None, "95", None)}, 0, NOW
+    )
+    assert text(unlisted) == "-50.00", "what no master lists is a share: one unit is one"
+
+
+def test_an_expired_contract_is_worth_its_settlement() -> None:
+    """Each instrument has its own phase and its own settlement price; without one the expired line is unknown."""
+    positions = {each.key: {"MARGIN": held(bought="25@100", product="MARGIN")} for each in (FUTURE, SHARE)}
+    quotes = {FUTURE.key: quote(None, "95", None), SHARE.key: quote(None, "95", None)}
+
+    def valued(settlements_e4: dict[tuple[str, str], int] | None, quoted: dict[tuple[str, str], Quote]) -> DayPnl:
+        return day_pnl(
+            positions, {FUTURE.key: FUTURE, SHARE.key: SHARE}, quoted, 0, NOW,
+            phase_of=lambda key: Phase(NOW, expired=key == FUTURE.key), settlements_e4=settlements_e4,
+        )  # fmt: skip
+
+    settled = {FUTURE.key: inr("110"), SHARE.key: inr("500")}
+    assert text(valued(settled, quotes)) == "125.00", "the share trades on: its settlement price is no price of it"
+    del quotes[FUTURE.key]
+    assert text(valued(settled, quotes)) == "125.00"
+    for missing in ({SHARE.key: inr("500")}, None):
+        unknown = valued(missing, quotes)
+        assert unknown == DayPnl(None, 0, False, "NIFTY-FUT: expired, and its settlement price is not known")
 
 
 def test_charges_and_what_a_person_said_come_off_once() -> None:
@@ -119,6 +151,22 @@ def test_lines_and_products_add() -> None:
     assert text(day_pnl(positions, instruments, marks, 0, NOW)) == "150.00"
     del marks[FUTURE.key]
     assert day_pnl(positions, instruments, marks, 0, NOW) == DayPnl(None, 0, False, "NIFTY-FUT: no mark")
+
+
+REALISED = table("""
+    realised  charges  adjustment  expected
+    40        7.5      0           32.50
+    40        7.5      -100        -67.50
+    -         7.5      0           -
+    40        -        0           -
+""")
+
+
+@pytest.mark.parametrize("row", REALISED, ids=str)
+def test_what_closed_quantity_made_in_the_end(row: Row) -> None:
+    """Charges and what a person said taken off; unknown where either part is."""
+    made = DayPnl(0, row.e4("charges"), True, realised_e4=row.e4("realised"), adjustment_e4=row.e4("adjustment") or 0)
+    assert ("-" if made.net_realised_e4 is None else to_text(made.net_realised_e4)) == row.expected
 
 
 # -- how old a mark may be ------------------------------------------------------------------------------------------

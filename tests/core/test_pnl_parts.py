@@ -10,7 +10,7 @@ from riskguard.core.book import Line
 from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_text
 from riskguard.core.pnl import DayPnl, day_pnl
-from riskguard.core.pnl_parts import Attributed, Part, by_segment, by_strategy, of_group
+from riskguard.core.pnl_parts import Attributed, LinePnl, Part, by_segment, by_strategy, of_group
 from riskguard.core.quote import Quote
 from tests.core.builders import FUTURE, NOW, SHARE, inr
 from tests.core.tables import Row, table
@@ -111,14 +111,15 @@ def test_charges_and_what_a_person_said_are_in_the_total_alone() -> None:
 # -- deliveries --------------------------------------------------------------------------------------------------------
 
 DELIVERED = table("""
-    goal                                      product  start  bought  sold    expected
-    sold out of holdings: outside             CNC      0      -       10@90   0.00
-    the same as a short is a short            MARGIN   0      -       10@90   -50.00
-    bought and sold today counts              CNC      0      10@100  10@90   -100.00
-    of more sold than bought only that        CNC      0      4@100   10@90   -40.00
-    MTF likewise                              MTF      0      -       10@90   0.00
-    bought for delivery and held counts       CNC      0      10@100  -       -50.00
-    yesterday's sale is not bought back       CNC      -10    10@100  -       -50.00
+    goal                                      product  start  bought  sold    expected  realised
+    sold out of holdings: outside             CNC      0      -       10@90   0.00      0.00
+    the same as a short is a short            MARGIN   0      -       10@90   -50.00    0.00
+    bought and sold today counts              CNC      0      10@100  10@90   -100.00   -100.00
+    of more sold than bought only that        CNC      0      4@100   10@90   -40.00    -40.00
+    MTF likewise                              MTF      0      -       10@90   0.00      0.00
+    bought for delivery and held counts       CNC      0      10@100  -       -50.00    0.00
+    yesterday's sale is not bought back       CNC      -10    10@100  -       -50.00    0.00
+    nor is it worth anything by itself        CNC      -10    -       -       0.00      0.00
 """)
 
 
@@ -127,9 +128,66 @@ def test_holdings_of_earlier_days_are_outside(row: Row) -> None:
     """Shares sold for delivery beyond what was bought today came from the holdings: neither gain nor loss of today."""
     made = measure(held(row.number("start"), None, row.bought, row.sold, row.product))
 
-    assert text(made.total_e4) == row.expected
+    assert (text(made.total_e4), text(made.realised_e4)) == (row.expected, row.realised)
     unmarked = measure(held(0, None, "-", "10@90", "CNC"), mark=None)
     assert unmarked.total_e4 == 0, "nothing is open, so nothing wants a mark"
+
+
+# -- one line, whole ---------------------------------------------------------------------------------------------------
+
+SHARES = table("""
+    goal                                   product   start  close  bought            sold              expected
+    flat: the average of all prices        INTRADAY  0      -      10@100            10@110            105.00
+    flat for delivery likewise             CNC       0      -      10@100            10@110            105.00
+    it is rounded down                     INTRADAY  0      -      2@100+1@100.01    3@100             100.0016
+    out of holdings: of its sales alone    CNC       0      -      4@100             10@90             90.00
+    which is rounded down too              CNC       0      -      -                 1@100+2@100.01    100.0066
+    sold yesterday, nothing dealt today    CNC       -10    -      -                 -                 0.00
+    open: its mark                         INTRADAY  0      -      10@100            -                 95.00
+""")
+
+
+@pytest.mark.parametrize("row", SHARES, ids=str)
+def test_what_a_strategys_open_quantity_counts_at(row: Row) -> None:
+    """The mark; where nothing is open, what the line was dealt at. Whole numbers, rounded down."""
+    (line,) = measure(held(row.number("start"), row.opt("close"), row.bought, row.sold, row.product)).lines
+
+    assert text(line.share_e4) == row.expected
+    assert line.mark_e4 == (None if line.net == 0 else inr("95"))
+
+
+def test_a_flat_line_that_was_not_told_its_quantities() -> None:
+    """It counts at its previous close, and at nothing where it has none."""
+    for close, expected_e4 in (("100", inr("100")), (None, 0)):
+        start = 10 if close else 0
+        line = Line("INTRADAY", start=start, filled=-start, sell_value_e4=inr("970"))
+        line.previous_close_e4 = None if close is None else inr(close)
+        (made,) = measure(line).lines
+        assert (made.net, made.share_e4) == (0, expected_e4)
+
+
+def test_a_line_says_everything_of_itself() -> None:
+    """Fresh, on an old mark, flat, and unknown: every field, because pages and limits are made of them."""
+    where = (*SHARE.key, "INTRADAY", "HDFCBANK")
+    some = held(0, None, "10@100", "4@110")
+
+    def lines(quoted: Quote | None, line: Line = some) -> tuple[LinePnl, ...]:
+        quotes = {} if quoted is None else {SHARE.key: quoted}
+        return day_pnl({SHARE.key: {"INTRADAY": line}}, {SHARE.key: SHARE}, quotes, 0, NOW).lines
+
+    fresh, old = Quote.of(ltp="95", at_us=NOW), Quote.of(ltp="95", at_us=NOW - 60_000_000)
+    assert lines(fresh) == (LinePnl(*where, 6, inr("10"), inr("40"), -inr("30"), inr("95"), inr("95"), 1, True, ""),)
+    widened = inr("93.1")
+    assert lines(old) == (
+        LinePnl(
+            *where, 6, -inr("1.4"), inr("40"), -inr("41.4"), widened, widened, 1, False, "HDFCBANK (older than 5 s)"
+        ),
+    )
+    assert lines(None) == (LinePnl(*where, 6, None, None, None, None, None, 1, False, "HDFCBANK: no mark"),)
+    assert lines(None, held(0, None, "10@100", "10@110")) == (
+        LinePnl(*where, 0, inr("100"), inr("100"), 0, None, inr("105"), 1, True, ""),
+    )
+    assert lines(None, Line("INTRADAY")) == (), "nothing held and nothing dealt is no line"
 
 
 # -- unknown -------------------------------------------------------------------------------------------------------------
@@ -223,6 +281,18 @@ def test_a_strategy_whose_line_is_unknown_is_unknown() -> None:
 
     assert parts["alpha"].total_e4 is None and parts["alpha"].reason == "HDFCBANK: no mark"
     assert parts[""].total_e4 is None
+
+
+def test_who_deals_at_an_old_mark_is_stale_and_nobody_else() -> None:
+    """A strategy that is flat again rests on no mark; the day of one with something open is no proof."""
+    line = held(0, None, "20@100", "5@110")
+    quotes = {SHARE.key: Quote.of(ltp="95", at_us=NOW - 60_000_000)}
+    made = day_pnl({SHARE.key: {"INTRADAY": line}}, {SHARE.key: SHARE}, quotes, 0, NOW)
+    parts = by_strategy(made.lines, [dealt("open", "10@100"), dealt("flat", "5@100", "5@110")], {})
+
+    assert {part.name: part.fresh for part in parts} == {"": True, "flat": True, "open": False}
+    (gone,) = [part for part in by_strategy((), [dealt("gone", "1@100")], {}) if part.name == "gone"]
+    assert (gone.total_e4, gone.fresh, gone.reason) == (None, False, "NSE_EQ:1333: no line")
 
 
 # -- groups -----------------------------------------------------------------------------------------------------------------

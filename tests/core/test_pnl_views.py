@@ -80,6 +80,21 @@ def test_only_what_both_have_is_compared() -> None:
     assert broker_view(None, [line("-50")], {}, 0)[0] == Figure(None, "the broker's list was never seen")
 
 
+def test_a_row_of_nobodys_is_counted_and_compared_with_nothing() -> None:
+    """The broker lists a line our book does not have, or cannot value: its figure is in the sum and in no comparison."""
+    assert broker_view([row_of("0", "-50")], [], {}, 0) == (Figure(inr("-50")), None, ())
+    assert broker_view([row_of("0", "-50")], [line(None)], {}, 0) == (Figure(inr("-50")), None, ())
+
+
+def test_a_line_nobody_can_value_proves_no_base() -> None:
+    """Without a multiplier, or open without a mark, nobody knows what "near" is; flat it needs no mark."""
+    for changed, proven in (
+        ({"multiplier": None}, ()), ({"mark_e4": None}, ()), ({"mark_e4": None, "net": 0}, (KEY,)), ({}, (KEY,)),
+    ):  # fmt: skip
+        ours = replace(line("-50"), **changed)  # type: ignore[arg-type]
+        assert broker_view([row_of("0", "-50")], [ours], {KEY: False}, 0)[2] == proven
+
+
 def test_a_flat_row_without_figures_says_nothing() -> None:
     """A line nobody holds or traded is not missed; unknown charges make the figure unknown."""
     flat = SeenPosition("NSE_EQ", "99", "CNC", 0)

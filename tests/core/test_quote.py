@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from riskguard.core.quote import Quote
+from riskguard.core.quote import AT_US_MAX, Quote
 from riskguard.errors import QuoteInvalidError, shown
 from tests.core.tables import Row, table
 
@@ -53,6 +53,23 @@ def test_prices_are_text_int_or_decimal(price: object) -> None:
     with pytest.raises(QuoteInvalidError) as caught:
         Quote.of(ltp=price, at_us=1)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("at_us", [0, -1, True, 1.0, "1", Decimal(1), AT_US_MAX])
+def test_the_last_trade_has_its_own_time_or_none(at_us: object) -> None:
+    """A whole number of microseconds above zero; None where the feed does not say."""
+    assert Quote.of(ltp="1", at_us=1, ltp_at_us=AT_US_MAX - 1).ltp_at_us == AT_US_MAX - 1
+    assert Quote.of(ltp="1", at_us=1).ltp_at_us is None
+    with pytest.raises(QuoteInvalidError, match="the time of the last trade"):
+        Quote.of(ltp="1", at_us=1, ltp_at_us=at_us)  # type: ignore[arg-type]
+
+
+def test_circuit_limits_that_cross_are_none() -> None:
+    """Equal is a market without room; one of them alone is one."""
+    assert Quote.of(ltp="1", at_us=1, lower_band="2", upper_band="2").lower_band_e4 == 20_000
+    assert Quote.of(ltp="1", at_us=1, upper_band="2").lower_band_e4 is None
+    with pytest.raises(QuoteInvalidError, match=r"^`lower_band` 2\.0001 is above `upper_band` 2\.00"):
+        Quote.of(ltp="1", at_us=1, lower_band="2.0001", upper_band="2")
 
 
 @pytest.mark.parametrize("at_us", [0, -1, True, 1.0, None, "1", Decimal(1), float("nan")])

@@ -208,6 +208,7 @@ REFUSED = [
     ('rulebook = "x"\n[[limit]]\nid = "a"\ncheck = "order_valu"', "did you mean `order_value`?"),
     ('rulebook = "x"\n[[limit]]\nid = "a"\ncheck = "order_value"\norder_valu_inr_max = "1"', "did you mean"),
     ("rulebook = ", "not TOML"),
+    ('rulebook = "x"\nlimit = [7]', "limit 1: wants a table `[[limit]]`"),
 ]
 
 
@@ -247,6 +248,7 @@ CHANGED = [
     ('unit = "inr"', 'unit = "units"', "loosen"),
     ('check = "order_quantity"', 'check = "order_quantity"\non_breach = "halt"', "tighten"),
     ('check = "order_quantity"', 'check = "order_quantity"\nmode = "shadow"', "loosen"),
+    ('check = "order_quantity"', 'check = "order_quantity"\non_breach = "warn"', "loosen"),
     ('check = "order_quantity"', 'check = "order_quantity"\nscope = "SEGMENT:NSE_EQ"', "loosen"),
     ("warn_at_pct = [50, 75, 85, 90, 95]", "warn_at_pct = [50]", "loosen"),
     ('plan = "cancel"', 'plan = "halt"', "loosen"),
@@ -360,6 +362,10 @@ def test_watching_longer_is_a_loosening(before: str, after: str, kind: str) -> N
     assert {change.kind for change in found} - {"keep"} == {kind}
 
 
+COLLARS: dict[str, Any] = {
+    "share": {"collar_pct_max": "3"}, "future": {"collar_pct_max": "2"},
+    "option": {"collar_pct_max": "40", "collar_ticks_max": 400},
+}  # fmt: skip
 WORDS = [
     ("trading_window", {"square_off_tail_s": "none"}, {"square_off_tail_s": 600}, "tighten"),
     ("trading_window", {"square_off_tail_s": 600}, {"square_off_tail_s": "none"}, "loosen"),
@@ -375,6 +381,10 @@ WORDS = [
     ("trading_state", {}, {"hedge_premium_inr_max": "1000"}, "loosen"),
     ("trading_state", {"hedge_premium_inr_max": "1000"}, {}, "tighten"),
     ("trading_state", {"hedge_premium_inr_max": "1000"}, {"hedge_premium_inr_max": "999"}, "tighten"),
+    ("price_collar", COLLARS, {**COLLARS, "share": {"collar_pct_max": "2.9"}}, "tighten"),
+    ("price_collar", COLLARS, {**COLLARS, "share": {"collar_pct_max": "3.1"}}, "loosen"),
+    ("price_collar", COLLARS, {**COLLARS, "option": {"collar_pct_max": "39"}}, "tighten"),
+    ("price_collar", {**COLLARS, "option": {"collar_pct_max": "40"}}, COLLARS, "loosen"),
     ("naked_short_option", {"naked_lots_max": 1}, {"naked_lots_max": "none"}, "tighten"),
     ("naked_short_option", {"naked_lots_max": "none"}, {"naked_lots_max": 1}, "loosen"),
 ]  # fmt: skip
@@ -403,3 +413,16 @@ def test_a_limit_left_out_is_retired_and_a_new_one_added() -> None:
     kinds = {change.limit_id: change.kind for change in changes(book(default).limits, book(without))}
 
     assert kinds["lot-size"] == "retire" and kinds["lots"] == "add"
+    loosening = {change.limit_id for change in changes(book(default).limits, book(without)) if change.loosens}
+    assert loosening == {"lot-size"}
+
+
+def test_who_answers_for_it_is_written_down() -> None:
+    """An acknowledgement reads back as it was given, name and last day."""
+    given = f'{WATCHING}\nacknowledged_by = "asha"\nacknowledged_until = "2026-12-31"'
+    limits = book(rulebook_text("default").replace('check = "order_value"', given)).limits
+    again = book(written("default", limits, account="leader")).limits
+    (value,) = [each for each in again if each.check.name == "order_value"]
+
+    assert (value.acknowledged_by, value.acknowledged_until, value.mode) == ("asha", "2026-12-31", "shadow")
+    assert [each.canonical() for each in again] == [each.canonical() for each in limits]

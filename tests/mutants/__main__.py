@@ -70,7 +70,7 @@ def digest_of(root: Path, group: Group) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    yield from path.rglob("*.py") if path.is_dir() else [path]
+    yield from (each for each in path.rglob("*") if each.suffix in (".py", ".txt")) if path.is_dir() else [path]
 
 
 def reached(name: str, scores: list[Score], least_pct: float, *, living: bool = False) -> bool:

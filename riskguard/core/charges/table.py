@@ -317,6 +317,8 @@ class ChargeTable:
             return None
         for row in reversed(rows):
             if row.holds(day):
+                if row.rate is None:
+                    doubts.unknown.add(f"{segment} {instrument} {component}: no rate is known, taken as 0")
                 return row
         doubts.unknown.add(f"{segment} {instrument} {component}: no rate for {day}, the highest on record used")
         return max(rows, key=lambda row: row.rate or Fraction(0))

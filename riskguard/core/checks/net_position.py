@@ -53,11 +53,8 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
         standing = facts.net_up + facts.buying + facts.long_other
     else:
         standing = -facts.net_down + facts.selling + facts.short_other
-    unit, reach = params.unit, standing + order.quantity
-    if unit == "units" and reach * SCALE <= params.position_max:
+    if params.unit == "units" and (standing + order.quantity) * SCALE <= params.position_max:
         return None  # the usual question and answer, without another call
-    if unit == "inr":
-        return _by_value(facts, params, standing, reach) if reach > 0 else None
     return _judged(facts, params, standing)
 
 
@@ -78,12 +75,12 @@ def _check_over(facts: Facts, params: Parameters, scope: Scope) -> Reject | None
         return blind
     per_underlying = params.per == "underlying"
     if per_underlying and instrument is None:
-        return measure.unvalued(facts, _shown(params.position_max, unit), unit=unit)
+        return measure.unvalued(facts, params.position_max // SCALE, unit=unit)  # never rupees: see `Parameters`
     in_lots = per_underlying and unit == "lots"  # each line in lots of its own
     found = facts.reach(scope, per_underlying=per_underlying, in_lots=in_lots)
     if found.unknown:
         return Reject(
-            RejectCode.INSTRUMENT_UNKNOWN, limit=_shown(params.position_max, unit), unit=unit, max_quantity=0,
+            RejectCode.INSTRUMENT_UNKNOWN, limit=params.position_max // SCALE, unit=unit, max_quantity=0,
             detail=f"`{found.unknown}` is in the book, and nobody knows what it hangs on",
             hint="import the instrument master",
         )  # fmt: skip
@@ -96,8 +93,8 @@ def _check_over(facts: Facts, params: Parameters, scope: Scope) -> Reject | None
 def _judged(facts: Facts, params: Parameters, standing: int) -> Reject | None:
     reach = standing + facts.order.quantity
     unit = params.unit
-    if reach <= 0 or (unit == "units" and reach * SCALE <= params.position_max):
-        return None  # the usual case first
+    if reach <= 0:
+        return None
     if unit == "inr":
         return _by_value(facts, params, standing, reach)
     if unit == "unconfirmed":
@@ -141,7 +138,7 @@ def _by_value(facts: Facts, params: Parameters, standing: int, reach: int) -> Re
             unit=RUPEES,
             max_quantity=0,
             detail="the position cannot be valued",
-            hint="push a quote with `guard.quote(...)`",
+            hint=measure.PUSH if price_e4 is None else "give the instrument its multiplier",
         )
     each_e4 = price_e4 * multiplier
     if reach * each_e4 <= params.position_max:

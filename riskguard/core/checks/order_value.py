@@ -75,7 +75,8 @@ def _unknown(facts: Facts, limit_e4: int, multiplier: int | None) -> Reject:
 
 _SURELY = (
     "instrument is not None and (instrument.order_value_max_e4 is None if reducing else ("
-    "instrument.multiplier is not None and (price_e4 := facts.risk_price_e4()) is not None "
+    "instrument.multiplier is not None and (price_e4 := order.price_e4 "
+    "if order.sign > 0 and order.order_type == 'LIMIT' else facts.risk_price_e4()) is not None "
     "and (value_e4 := quantity * price_e4 * instrument.multiplier) <= params.order_value_inr_max "
     "and (instrument.order_value_max_e4 is None or value_e4 <= instrument.order_value_max_e4)))"
 )

@@ -11,6 +11,7 @@ the position; a person's emergency exit passes even that.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
@@ -27,16 +28,12 @@ LISTED_MAX: Final = 2_000
 _KEY: Final = re.compile(r"[A-Z_]+:\S{1,64}")
 
 
-def _words(known: type[Segment] | type[Product] | type[OrderType] | type[Side]) -> AfterValidator:
+def _among(known: type[Segment] | type[Product] | type[OrderType] | type[Side], listed: list[str]) -> list[str]:
     words = tuple(each.value for each in known)
-
-    def among(listed: list[str]) -> list[str]:
-        for each in listed:
-            if each not in words:
-                raise ValueError(f"`{each[:40]}` is none of {', '.join(words)}")
-        return listed
-
-    return AfterValidator(among)
+    for each in listed:
+        if each not in words:
+            raise ValueError(f"`{each[:40]}` is none of {', '.join(words)}")
+    return listed
 
 
 def _named(listed: list[str]) -> list[str]:
@@ -60,10 +57,10 @@ Keys = Annotated[list[str], _Some, AfterValidator(_keys)]
 
 
 class Parameters(Params):
-    segments_allowed: Annotated[list[str], _Some, _words(Segment)] | None = None
-    products_allowed: Annotated[list[str], _Some, _words(Product)] | None = None
-    order_types_allowed: Annotated[list[str], _Some, _words(OrderType)] | None = None
-    sides_allowed: Annotated[list[str], _Some, _words(Side)] | None = None
+    segments_allowed: Annotated[list[str], _Some, AfterValidator(partial(_among, Segment))] | None = None
+    products_allowed: Annotated[list[str], _Some, AfterValidator(partial(_among, Product))] | None = None
+    order_types_allowed: Annotated[list[str], _Some, AfterValidator(partial(_among, OrderType))] | None = None
+    sides_allowed: Annotated[list[str], _Some, AfterValidator(partial(_among, Side))] | None = None
     instruments_allowed: Keys | None = None
     instruments_denied: Keys | None = None
     underlyings_allowed: Names | None = None

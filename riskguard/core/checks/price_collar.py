@@ -105,7 +105,7 @@ def _beyond(price_e4: int, reference_e4: int, width_e4: int, sign: int, is_stop:
         unit=RUPEES,
         max_quantity=0,
         detail=f"limit {to_text(price_e4)} is beyond {whose} {to_text(reference_e4)}",
-        hint=f"{'buy at' if sign > 0 else 'sell at'} {to_text(max(0, edge_e4))} or {'below' if sign > 0 else 'above'}",
+        hint=f"{'buy at' if sign > 0 else 'sell at'} {to_text(edge_e4)} or {'below' if sign > 0 else 'above'}",
     )
 
 

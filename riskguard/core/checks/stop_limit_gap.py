@@ -46,7 +46,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
         unit=RUPEES,
         max_quantity=0,
         detail=f"limit {to_text(price_e4)} is too far from its trigger of {to_text(trigger_e4)} for the exchange",
-        hint=f"set the limit to {to_text(max(0, trigger_e4 + order.sign * gap_e4))} or nearer the trigger",
+        hint=f"set the limit to {to_text(trigger_e4 + order.sign * gap_e4)} or nearer the trigger",
     )
 
 

@@ -33,7 +33,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
             return None
         return Reject(
             RejectCode.REDUCE_ONLY,
-            detail=facts.state_said or "only orders that reduce a position pass",
+            detail=facts.state_said,
             max_quantity=_would_pass(facts, params.hedge_premium_inr_max),
             hint=_way_out(facts),
         )
@@ -41,7 +41,7 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
         return None
     return Reject(
         RejectCode.TRADING_HALTED,
-        detail=facts.state_said or "trading is halted",
+        detail=facts.state_said,
         max_quantity=0,
         hint="a person may let an exit out: `riskguard exit`; `riskguard status` says what release needs",
     )

@@ -91,7 +91,7 @@ def held_by(account: Account, strategy: str) -> Iterator[Held]:
             if up or down or buying or selling:
                 yield Held(account, key, product, line, up, down, buying, selling)
     for (key, product), theirs in others.items():
-        if theirs and (product not in DELIVERY_PRODUCTS or theirs < 0):
+        if theirs < 0 or (theirs > 0 and product not in DELIVERY_PRODUCTS):
             yield Held(account, key, product, None, -theirs, -theirs, 0, 0)
 
 

@@ -127,10 +127,10 @@ def _in_family(scope: Scope, owner: Account, instrument: Instrument, own: Instru
 
 
 def _shares(account: Account, strategy: str) -> dict[InstrumentKey, dict[str, Line]]:
-    """The book of one strategy, as lines of their own."""
+    """The book of one strategy as lines of their own, of each what `naked_short_units` reads."""
     made: dict[InstrumentKey, dict[str, Line]] = {}
     for held in held_by(account, strategy):
-        line = Line(held.product, up=held.net_up, down=held.net_down, buying=held.buying, selling=held.selling)
+        line = Line(held.product, down=held.net_down, selling=held.selling)
         if held.line is not None and held.line.covering:
             mine = [each for each in held.line.working.values() if each.covers and each.strategy in (strategy, "")]
             line.covering = sum(each.remaining for each in mine)

@@ -66,11 +66,11 @@ class Exposure(NamedTuple):
         return units if sign > 0 else (units[1], units[0])
 
 
-def exposure(account: Account, order: Order, scope: Scope, price_e4: int | None, underlying: str = "") -> Exposure:
+def exposure(account: Account, order: Order, scope: Scope, price_e4: int | None, underlying: str) -> Exposure:
     """
     Add up *scope* around *order*; *price_e4* is the order's risk price, None unknown.
 
-    With *underlying* only what hangs on it counts.
+    With *underlying* only what hangs on it counts; "" counts all.
     """
     gross = bullish = bearish = up = down = long = short = 0
     unknown = ""
@@ -99,7 +99,7 @@ def exposure(account: Account, order: Order, scope: Scope, price_e4: int | None,
         rise = _side(held.up, buys, sells, _type(instrument), 1)
         fall = _side(-held.down, sells, buys, _type(instrument), -1)
         if bigger is None or rise is None or fall is None:
-            unknown = unknown or name_of(instrument, key)
+            unknown = unknown or instrument.symbol
             continue
         gross += bigger
         if way(instrument.option_type) < 0:

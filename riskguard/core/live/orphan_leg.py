@@ -46,10 +46,7 @@ def judge(view: View, limit: Limit, params: Parameters, memory: Memory, now_us: 
 def _is_apart(basket: Basket) -> bool:
     """Say whether the legs filled in different shares of what was ordered; a basket nobody filled is none."""
     legs = [leg for leg in basket.legs if leg.quantity]
-    if not any(leg.filled for leg in legs):
-        return False
-    first = legs[0]
-    return any(leg.filled * first.quantity != first.filled * leg.quantity for leg in legs[1:])
+    return any(leg.filled * legs[0].quantity != legs[0].filled * leg.quantity for leg in legs[1:])
 
 
 CHECK = live_check(

@@ -24,7 +24,7 @@ class Parameters(Params):
 
 def judge(view: View, limit: Limit, params: Parameters, memory: Memory, now_us: int) -> Verdict:
     """Act once a session when the target is proven."""
-    made, kept = begun(view, limit, memory, "a new session")
+    made, kept = begun(view, limit, memory)
     total_e4, fresh = view.day_e4(limit.scope)
     if total_e4 is None or not fresh or kept.get("tripped"):
         return made

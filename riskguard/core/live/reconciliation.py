@@ -55,7 +55,7 @@ def judge(view: View, limit: Limit, params: Parameters, memory: Memory, now_us: 
             made.actions.append(breach(limit, found))
             kept |= {"tripped": True, "reduced": True}
             return made
-    if not kept.get("reduced") and not kept.get("tripped"):
+    if not kept.get("reduced"):
         found = _finding(view, limit, "RECONCILIATION_DIFFERS", [each for each, _ in proven], "warning")
         made.findings.append(found)
         made.actions.append(Action(TradingState.REDUCE_ONLY, limit, found, cause=cause_of(limit)))

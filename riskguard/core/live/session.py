@@ -10,7 +10,7 @@ from riskguard.core.live.verdict import Clear, Finding, Memory, Verdict, breach,
 from riskguard.core.live.view import View
 
 
-def begun(view: View, limit: Limit, memory: Memory, why: str = "a new session") -> tuple[Verdict, dict[str, Any]]:
+def begun(view: View, limit: Limit, memory: Memory) -> tuple[Verdict, dict[str, Any]]:
     """
     Return a verdict and the memory it keeps, emptied when a later session has begun.
 
@@ -20,9 +20,9 @@ def begun(view: View, limit: Limit, memory: Memory, why: str = "a new session") 
     kept = dict(memory)
     made = Verdict(kept)
     if kept.get("day", view.date) < view.date:
-        if kept.get("tripped"):
-            made.clears.append(Clear(limit, cause_of(limit), "", why))
-        made.clears += [Clear(limit, cause_of(limit), scope, why) for scope in sorted(kept.get("raised", ()))]
+        scopes = [""] if kept.get("tripped") else []
+        scopes += sorted(kept.get("raised", ()))
+        made.clears += [Clear(limit, cause_of(limit), scope, "a new session") for scope in scopes]
         kept.clear()
     kept["day"] = max(view.date, kept.get("day", ""))
     return made, kept

@@ -151,6 +151,15 @@ SKEWS = table("""
 """)
 
 
+def test_evidence_from_the_future_beside_a_fresh_feed() -> None:
+    """The feed is what is judged by; evidence that cannot be true is refused all the same."""
+    of = account(quoted=Quote.of(ltp="100", at_us=NOW))
+    for ahead_us, expected in ((3_000_000, "-"), (3_000_001, "CLOCK_SKEW")):
+        reject = ask(clock_skew.CHECK, order(quote=Quote.of(ltp="100", at_us=NOW + ahead_us)), of, ahead_s_max=3)
+        assert code(reject) == expected
+        assert reject is None or "the quote on the order" in reject.message
+
+
 @pytest.mark.parametrize("row", SKEWS, ids=str)
 def test_clock_skew(row: Row) -> None:
     """Three seconds ahead, whatever is stamped; what is old is not this check's."""

@@ -82,3 +82,29 @@ def test_the_tighter_of_two_is_unknown_when_one_of_them_is() -> None:
     of = account(pnl=PnlReading(-inr("900"), NOW, fresh_marks=True), opening_equity_e4=None)
 
     assert code(ask(CHECK, order(), of, daily_loss_inr_max="5000", daily_loss_pct_max=1, **LOSS)) == "PNL_UNKNOWN"
+
+
+BINDING = table("""
+    inr  pct  equity_e4  sweep   order
+    5    -    -          50000   50000
+    5    5    -          50000   -
+    5    5    -1         50000   -
+    5    5    0          50000   -
+    5    5    1          1       1
+    5    5    39         1       1
+    5    5    40         2       2
+    5    5    2000000    50000   50000
+    -    5    0          -       -
+    -    5    1          1       1
+""")
+
+
+@pytest.mark.parametrize("row", BINDING, ids=str)
+def test_which_limit_binds(row: Row) -> None:
+    """The sweep goes by the one that is known, an order needs both; a part of equity is never less than 1/10000 rupee."""
+    given: dict[str, Any] = {"daily_loss_inr_max": row.opt("inr"), "daily_loss_pct_max": row.opt_number("pct")}
+    params = Parameters.read({**LOSS, **{name: value for name, value in given.items() if value}}, where="the test")
+    equity_e4 = row.opt_number("equity_e4")
+
+    assert params.limit_e4(equity_e4) == row.opt_number("sweep")
+    assert params.binding_e4(equity_e4) == row.opt_number("order")

@@ -20,8 +20,10 @@ from riskguard.core.checks import (
     time_to_flat,
 )
 from riskguard.core.decide import decide
+from riskguard.core.facts import Facts
 from riskguard.core.instrument import Instrument
 from riskguard.core.limits import LimitSet
+from riskguard.errors import RulebookError
 from tests.core.builders import NOW, SHARE, ask, code, inr, limit, line, mandatory, order_of
 from tests.core.checks.test_sizes import assert_hint
 from tests.core.market import BY_NAME, CALL, CRUDE, FUTURE, asking, holding, working
@@ -523,3 +525,39 @@ def test_the_reach_of_a_group_counts_what_its_account_counts() -> None:
         asked = asking(f"SELL {quantity} share 100 MTF")
         for scope in ("ACCOUNT:leader", "GROUP:desk"):
             assert code(ask(net_position.CHECK, asked, of, scope=scope, position_max="15", unit="units")) == expected
+
+
+@pytest.mark.parametrize(("given", "lots"), [("none", 0), (1, 1), (10**9, 10**9)])
+def test_naked_lots_are_a_number_or_the_word_none(given: object, lots: int) -> None:
+    """Read, and written back as it was given."""
+    params = naked_short_option.Parameters.read({"naked_lots_max": given}, where="the test")
+
+    assert params.naked_lots_max == lots
+    assert params.model_dump(mode="json") == {"naked_lots_max": given}
+
+
+@pytest.mark.parametrize("given", [0, 0.0, -1, 10**9 + 1, "5", "", "None", True, False, None, 1.5])
+def test_no_lots_at_all_must_be_said_in_words(given: object) -> None:
+    """A limit of 0 is a number somebody forgot to fill in; a text that is not the word is no number."""
+    with pytest.raises(RulebookError) as caught:
+        naked_short_option.Parameters.read({"naked_lots_max": given}, where="the test")
+    assert type(given) is not int or given or 'write "none" for none at all' in str(caught.value)
+
+
+def test_what_a_position_limit_asked_is_kept_by_name() -> None:
+    """An account nobody has seen whole is asked for as such: the journal keeps it under that name."""
+    of = holding("-")
+    of.position_seen_us = None
+    facts = Facts.of(asking("BUY 1 share 100"), of, NOW)
+    params = net_position.Parameters.read({"position_max": "5", "unit": "units"}, where="the test")
+
+    assert code(net_position.check(facts, params)) == "POSITION_UNKNOWN"
+    assert "unseen:ACCOUNT" in str(facts.recorded())
+
+
+def test_what_leads_to_no_position_needs_no_price() -> None:
+    """A market buy that leaves the account short reaches nothing; one that turns it long must be valued."""
+    of = holding("share -20", unpriced="share")
+
+    assert ask(net_position.CHECK, asking("BUY 20 share -"), of, position_max="1", unit="inr") is None
+    assert code(ask(net_position.CHECK, asking("BUY 21 share -"), of, position_max="1", unit="inr")) == "PRICE_UNKNOWN"

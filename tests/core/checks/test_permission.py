@@ -119,6 +119,24 @@ WRONG: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+SAID: list[tuple[dict[str, Any], str]] = [
+    ({"sides_allowed": ["B" * 41]}, f"`{'B' * 40}` is none of BUY, SELL"),
+    ({"symbols_denied": ["A" * 65]}, f"`{'A' * 40}` is no name: printable ASCII, at most 64 characters"),
+    ({"symbols_denied": ["é"]}, "`é` is no name: printable ASCII, at most 64 characters"),
+    ({"symbols_denied": ["A\x07B"]}, "`A\\x07B` is no name: printable ASCII, at most 64 characters"),
+    ({"instruments_denied": ["1" * 41]}, f"`{'1' * 40}` is no instrument: write `NSE_EQ:1333`"),
+]
+
+
+@pytest.mark.parametrize(("lists", "words"), SAID, ids=lambda each: str(each)[:40])
+def test_what_is_wrong_with_a_list_is_said(lists: dict[str, Any], words: str) -> None:
+    """The beginning of the word, and how to write it; 64 characters are a name."""
+    with pytest.raises(RulebookError) as caught:
+        permission.Parameters.read(lists, where="the test")
+    assert words in str(caught.value)
+    assert permission.Parameters.read({"symbols_denied": ["A" * 64]}, where="the test").symbols_denied == ["A" * 64]
+
+
 @pytest.mark.parametrize("lists", WRONG, ids=str)
 def test_a_list_that_means_nothing_is_refused(lists: dict[str, Any]) -> None:
     """No list, an empty one, and words nobody knows."""

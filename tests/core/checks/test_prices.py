@@ -89,6 +89,8 @@ LEAVING = table("""
     the band stops it before      96 104    SELL LIMIT 1 -             -
     the band stops it before      96 104    BUY LIMIT 900 -            -
     a band wider than the collar  90 110    SELL LIMIT 94.95 -         PRICE_OUTSIDE_COLLAR
+    a band just as wide           95 105    SELL LIMIT 1 -             -
+    a tick wider                  94.95 105.05  SELL LIMIT 1 -         PRICE_OUTSIDE_COLLAR
     stops are never blocked       -         SELL STOP_LOSS 1 100       -
     stops are never blocked       -         SELL STOP_LOSS_MARKET - 1  -
 """)
@@ -181,6 +183,12 @@ def test_one_edge_may_be_known_alone_and_none_is_no_band() -> None:
     below = replace(SHARE, lower_band_e4=inr("90"))
     assert code(ask(price_band.CHECK, order(price="89.95"), market(below))) == "PRICE_OUTSIDE_BAND"
     assert ask(price_band.CHECK, order(price="9000"), market(below)) is None
+    above = replace(SHARE, upper_band_e4=inr("110"))
+    assert code(ask(price_band.CHECK, order(price="110.05"), market(above))) == "PRICE_OUTSIDE_BAND"
+    assert ask(price_band.CHECK, order(price="0.05"), market(above)) is None
+    unknown = account()
+    unknown.instruments.clear()
+    assert ask(price_band.CHECK, order(price="9000"), unknown) is None
     assert ask(price_band.CHECK, order(price="9000"), market(SHARE, None)) is None
     assert not price_band.CHECK.exits  # `core.adjust` clips them
 

@@ -11,7 +11,7 @@ from riskguard.core.account import Account, PnlReading, Unfunded
 from riskguard.core.basket import decide_basket
 from riskguard.core.checks import margin_available, projected_daily_loss, risk_per_trade, stop_required
 from riskguard.core.decide import decide
-from riskguard.core.facts import leg_of
+from riskguard.core.facts import Facts, leg_of
 from riskguard.core.limits import LimitSet
 from riskguard.core.order import Order
 from riskguard.errors import RulebookError
@@ -41,6 +41,8 @@ STOPS = table("""
     below a market buy                  BUY 1 share -      104.95  -
     at what a market buy may cost       BUY 1 share -      105   STOP_REQUIRED
     above a market sale                 SELL 1 share -     95.05  -
+    however little                      BUY 1 share -      104.9999  -
+    however little                      SELL 1 share -     95.0001   -
     at what a market sale may bring     SELL 1 share -     95    STOP_REQUIRED
     a stop order has its own            BUY 1 share 102/101  100  -
     a stop order at market              BUY 1 share /101   100   -
@@ -97,13 +99,30 @@ RISKS = table("""
 def test_what_a_trade_may_lose_at_its_stop(row: Row) -> None:
     """100 rupees, or a tenth of an equity of 1000: the same; the entry at the worst price it may fill at."""
     of, asked = holding("-"), ordering(row.order, row.opt("stop"))
-    for parameters in ({"risk_inr_max": "100"}, {"risk_pct_max": "10"}, {"risk_inr_max": "500", "risk_pct_max": "10"}):
+    for parameters in (
+        {"risk_inr_max": "100"},
+        {"risk_pct_max": "10"},
+        {"risk_inr_max": "500", "risk_pct_max": "10"},
+        {"risk_inr_max": "100", "risk_pct_max": "50"},
+    ):
         reject = ask(risk_per_trade.CHECK, asked, of, **parameters)
         assert code(reject) == row.expected
         if reject is not None and reject.measured_raw is not None:
             assert (reject.measured_raw, reject.limit_raw) == (row.e4("measured"), inr("100"))
             lot = BY_NAME[row.order.split()[2]].lot_size
             assert_hint(risk_per_trade.CHECK, asked, of, lot, **parameters)
+
+
+def test_a_stop_next_to_the_price_is_a_stop() -> None:
+    """1/10000 rupee apart it loses that much, which the last 1/10000 rupee of equity is enough for."""
+    of, asked = holding("-"), asking("BUY 1 share 100").replaced(stop_loss="99.9999")
+    of.opening_equity_e4 = 1
+
+    assert ask(risk_per_trade.CHECK, asked, of, risk_pct_max="100") is None
+    assert (
+        code(ask(risk_per_trade.CHECK, asked.replaced(quantity=2), of, risk_pct_max="100"))
+        == "RISK_PER_TRADE_ABOVE_LIMIT"
+    )
 
 
 def test_the_tighter_of_rupees_and_equity_binds() -> None:
@@ -236,6 +255,15 @@ def test_a_day_that_cannot_be_projected_is_refused(row: Row, stop: bool) -> None
     if row.what == "equity":
         known = {**DAILY, "daily_loss_inr_max": "100000"}
         assert ask(projected_daily_loss.CHECK, ordering(row.order, "1"), of, **known) is None
+
+
+def test_what_a_projection_asked_is_kept_by_name() -> None:
+    """The journal says of which account the positions had been seen."""
+    facts = Facts.of(asking("BUY 1 share 100"), holding("-"), NOW)
+    params = projected_daily_loss.Parameters.read({**DAILY, "daily_loss_inr_max": "100000"}, where="the test")
+
+    assert projected_daily_loss.check(facts, params) is None
+    assert "unseen:ACCOUNT:leader" in str(facts.recorded())
 
 
 MARGIN: dict[str, Any] = {"buffer_pct": "5", "short_margin_pct": "20", "funds_age_s_max": 60}

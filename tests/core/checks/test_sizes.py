@@ -152,6 +152,17 @@ def test_the_multiplier_is_never_taken_as_one() -> None:
     assert code(ask(net_position.CHECK, asked, of, position_max="649999.99", unit="inr")) == "NET_POSITION_ABOVE_LIMIT"
 
 
+def test_an_instrument_nobody_knows_counts_one_rupee_a_point() -> None:
+    """Another check refuses it; here 10 at 100 are 1,000 rupees."""
+    of = account()
+    of.instruments.clear()
+
+    assert ask(order_value.CHECK, order(), of, order_value_inr_max="1000") is None
+    assert code(ask(order_value.CHECK, order(), of, order_value_inr_max="999.99")) == "ORDER_VALUE_ABOVE_LIMIT"
+    assert ask(net_position.CHECK, order(), of, position_max="1000", unit="inr") is None
+    assert code(ask(net_position.CHECK, order(), of, position_max="999.99", unit="inr")) == "NET_POSITION_ABOVE_LIMIT"
+
+
 def test_an_option_counts_by_its_premium_and_in_whole_lots() -> None:
     """The hint is a multiple of the lot."""
     of = account(instrument=option())

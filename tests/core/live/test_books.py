@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,51 @@ def test_one_position_may_lose_500(row: Row) -> None:
     words = {f"reduce_only@{HERE} task:flatten@{HERE}": "out"}
 
     assert " ".join(words.get(each, each) for each in done) == row.done
+
+
+CLOSE = table("""
+    apart_s    done
+    1.999999   -
+    2          out
+    30         out
+    30.000001  -
+    -1         -
+""")
+
+
+@pytest.mark.parametrize("row", CLOSE, ids=str)
+def test_a_position_is_lost_on_readings_2_to_30_s_apart(row: Row) -> None:
+    """A reading that is too near leaves the first one standing; one that is too far is a first one itself."""
+    watch = Watch("position_loss", account(line(10)), position_loss_inr_max="500", at_once_pct=150)
+    fills = DayFills(average_e4={LINE: inr("100")})
+
+    def look(at_s: float) -> str:
+        quotes = {SHARE.key: Quote.of(ltp="50", at_us=NOW + round(at_s * SECOND))}
+        return "out" if "task:flatten" in watch.look(at_s, fills=fills, quotes=quotes) else "-"
+
+    assert look(0) == "-"
+    assert look(float(row.apart_s)) == row.done
+    first_us = watch.memory.get("breached", {}).get("NSE_EQ:1333:INTRADAY")
+    if row.done == "-":
+        assert first_us == NOW + (0 if row.apart_s == "1.999999" else round(float(row.apart_s) * SECOND))
+        assert look(float(row.apart_s) + 2) == "out"
+
+
+def test_the_tighter_of_an_amount_and_a_part_of_the_cost() -> None:
+    """₹1,000 of 10 at 100: 5 % is ₹50, whatever the ₹500 beside it; a lot counts all its units; without either fills nothing."""
+    contract = replace(FUTURE, multiplier=5)
+    of = account(line(2, product="MARGIN"), instrument=contract)
+    fills = DayFills(average_e4={(*contract.key, "MARGIN"): inr("100")})
+    for price, done in (("95.01", False), ("95", True)):
+        watch = Watch("position_loss", of, position_loss_inr_max="500", position_loss_pct_max=5, at_once_pct=100)
+        quotes = {contract.key: Quote.of(ltp=price, at_us=NOW)}
+        assert ("task:flatten" in watch.look(0, fills=fills, quotes=quotes)) is done
+        assert watch.look(2, fills=None) == "-"
+    of.instruments[contract.key] = replace(contract, multiplier=None)
+    assert (
+        Watch("position_loss", of, position_loss_inr_max="1", at_once_pct=100).look(0, fills=fills, quotes=quotes)
+        == "-"
+    )
 
 
 def test_it_rests_to_the_sessions_end_and_not_longer() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from riskguard.core.live.view import Parts, Peer
 from riskguard.core.state import TradingState
-from tests.core.builders import NOW, SECOND, account, inr
+from riskguard.errors import RulebookError
+from tests.core.builders import FUTURE, NOW, SECOND, account, inr, limit, line
 from tests.core.live.sights import TIERS, Watch
 from tests.core.tables import Row, table
 
@@ -164,6 +165,55 @@ def test_the_peak_outlives_a_release_and_an_earlier_date_changes_nothing() -> No
     assert watch.look(pnl="9000", date="2024-06-03") == "-" and watch.memory == before
 
     assert "kill" in watch.look(pnl="3000", date="2024-06-04")
+
+
+def test_an_unknown_day_moves_nothing() -> None:
+    """A peak is not moved and a session not closed by a figure nobody knows; a new date still begins a session."""
+    watch = Watch("drawdown", kind="EOD_TRAILING", drawdown_inr_max="1000", on_breach="kill", **TIERS)
+    watch.look(pnl="500")
+    before = dict(watch.memory)
+    assert watch.look(pnl=None) == "-" and watch.memory == before
+    assert watch.look(pnl=None, date="2024-06-05") == "-"
+    assert (watch.memory["closed_e4"], watch.memory["peak_e4"], watch.memory["today_e4"]) == (inr("500"), inr("500"), 0)
+
+
+def test_open_positions_without_a_realised_figure_keep_the_last_one() -> None:
+    """A flat account's day is realised whole; with something open and no figure, what was known stays."""
+    of = account()
+    watch = Watch("drawdown", of, kind="REALISED_TRAILING", drawdown_inr_max="1000", on_breach="kill", **TIERS)
+    watch.look(pnl="300")
+    assert watch.memory["realised_today_e4"] == inr("300")
+    of.positions[FUTURE.key] = {"CNC": line(5, product="CNC")}
+    watch.look(pnl="9000")
+    assert (watch.memory["realised_today_e4"], watch.memory["peak_e4"]) == (inr("300"), inr("300"))
+
+
+def test_a_percentage_of_unknown_equity_measures_no_drawdown() -> None:
+    """The peak is still followed, so that nothing is lost when the equity is known again."""
+    watch = Watch("drawdown", kind="INTRADAY_TRAILING", drawdown_pct_max=5, on_breach="kill", **TIERS)
+    assert [watch.look(pnl=pnl) for pnl in ("5000", "-90000", "-90000")] == ["-", "-", "-"]
+    assert watch.memory["peak_e4"] == inr("5000") and "warned_pct" not in watch.memory
+
+
+BARE: list[tuple[str, dict[str, Any], str]] = [
+    ("weekly_loss", TIERS, "wants `loss_inr_max` or `loss_pct_max`"),
+    ("monthly_loss", TIERS, "wants `loss_inr_max` or `loss_pct_max`"),
+    ("drawdown", {"kind": "STATIC", **TIERS}, "wants `drawdown_inr_max` or `drawdown_pct_max`"),
+    ("position_loss", {"at_once_pct": 150}, "wants `position_loss_inr_max` or `position_loss_pct_max`"),
+    (
+        "margin_utilisation",
+        {"enter_pct": 90, "leave_pct": 90, "clean_reads": 1},
+        "`leave_pct` wants to be below `enter_pct`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "given", "said"), BARE, ids=[name for name, _, _ in BARE])
+def test_a_limit_without_a_number_is_refused(check: str, given: dict[str, Any], said: str) -> None:
+    """One that could never fire must not look like one that does."""
+    with pytest.raises(RulebookError) as refused:
+        limit(check, **given)
+    assert said in str(refused.value)
 
 
 # -- the group ------------------------------------------------------------------------------------------------------

@@ -39,6 +39,56 @@ def test_half_of_the_best_may_be_given_back(row: Row) -> None:
     assert " ".join(done) == row.done
 
 
+def test_a_floor_neither_moves_nor_arms_twice() -> None:
+    """A higher fresh reading moves the best and says nothing; once reached it is reached, old marks or not."""
+    watch = Watch("profit_lock", armed_at_inr="1000", give_back_pct=50)
+    assert [watch.look(pnl=pnl) for pnl in ("1000", "3000")] == ["-", "-"]
+    assert watch.codes() == "-" and watch.memory["peak_e4"] == inr("3000")
+    assert [watch.look(pnl="1500", fresh=fresh) for fresh in (False, False, True, True, True)] == [
+        "reduce_only", "-", "-", "reduce_only", "-",
+    ]  # fmt: skip
+
+
+def test_a_floor_that_only_watches_reduces_nothing() -> None:
+    watch = Watch("profit_lock", armed_at_inr="1000", give_back_pct=50, mode="shadow")
+    assert [watch.look(pnl="1000"), watch.look(pnl="400", fresh=False)] == ["-", "-"]
+    assert "reduced" not in watch.memory and watch.codes() == "-"
+
+
+APART = table("""
+    apart_s    done
+    1.999999   -
+    2          reduce_only
+    30         reduce_only
+    30.000001  -
+    -1         -
+""")
+
+
+@pytest.mark.parametrize("row", APART, ids=str)
+@pytest.mark.parametrize("check", ["profit_lock", "profit_target"])
+def test_two_readings_prove_between_2_and_30_s_apart(check: str, row: Row) -> None:
+    """Closer is one print, further is two stories, and a clock set back begins anew."""
+    if check == "profit_lock":
+        watch = Watch(check, armed_at_inr="1000", give_back_pct=50)
+        watch.look(-9, pnl="1000")
+        figure = "500"
+    else:
+        watch, figure = Watch(check, target_inr="1000"), "1000"
+    assert watch.look(0, pnl=figure) == "-"
+    assert watch.look(float(row.apart_s), pnl=figure) == row.done
+
+
+def test_a_recovery_on_old_marks_does_not_clear_a_first_reading() -> None:
+    """Above the floor on a fresh mark begins anew; on an old one it proves nothing either way."""
+    for fresh, done in ((True, "-"), (False, "reduce_only")):
+        watch = Watch("profit_lock", armed_at_inr="1000", give_back_pct=50)
+        watch.look(pnl="1000")
+        watch.look(pnl="500")
+        watch.look(pnl="900", fresh=fresh)
+        assert watch.look(pnl="500") == done
+
+
 TARGETS = table("""
     readings               done
     999.99 999.99          - -
