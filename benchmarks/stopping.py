@@ -14,7 +14,7 @@ ROUNDS, KILLS = 12, 25
 
 
 def rows(directory: Path, rounds: int = ROUNDS, kills: int = KILLS, processes: int = PROCESSES) -> list[Row]:
-    names = accounts_named(max(rounds, kills))
+    names = accounts_named(max(rounds, kills + 1))
     calm, flooded = (build_accounts(directory / name, rulebook(), names) for name in ("visible", "flooded"))
     seen_ms, late = _visible(calm, names[:rounds], processes)
     took_ms = _flooded(flooded, names[1 : kills + 1], processes)

@@ -98,7 +98,7 @@ def is_whole(left: dict[str, Any]) -> bool:
     return bool(left["whole"]) and not left["chain of leader"] and not left["chain of GLOBAL"]
 
 
-@pytest.mark.claim("I4", "kill -9 at a step of a kill, files changed after", of="deaths", ci=3, soak=40)
+@pytest.mark.claim("I4", "kill -9 at a step of a kill, files changed after", of="deaths", ci=3, soak=40, seconds=20)
 @pytest.mark.parametrize("row", AFTERWARDS, ids=str)
 def test_a_kill_that_dies_halts_or_never_began(claim: Callable[[str], Any], deaths: Deaths, row: Row) -> None:
     """
@@ -146,7 +146,7 @@ def test_a_kill_by_its_row_alone_survives_the_loss_of_its_flags(deaths: Deaths) 
     assert committed
 
 
-@pytest.mark.claim("I4", "kill -9 at a step of a release, files changed after", of="deaths", ci=3, soak=40)
+@pytest.mark.claim("I4", "kill -9 at a step of a release, files changed after", of="deaths", ci=3, soak=40, seconds=20)
 @pytest.mark.parametrize("row", AFTERWARDS, ids=str)
 def test_a_release_that_dies_is_done_or_not_done(claim: Callable[[str], Any], deaths: Deaths, row: Row) -> None:
     """

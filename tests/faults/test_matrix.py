@@ -30,7 +30,7 @@ SECONDS_MAX = {"kill_and_ask": 4.0, "sweep": 14.0, "release": 10.0, "status": 6.
 """These wait longer than a check, of their own will."""
 OPENING_SECONDS_MAX = 6.0
 """A process that comes after the fault opens the guard first, which waits 2 s for a lock; and again, until it can."""
-EVER = times(1, 6)
+EVER = times(1, 4)
 
 DISKS = table("""
     disk                 kinds                       error   only
@@ -114,7 +114,7 @@ def cells() -> list[tuple[str, str]]:
     return both if SOAK else [each for number, each in enumerate(both) if number % 4 in (0, 3)]
 
 
-@pytest.mark.claim("I5", "every fault of the store under every call", of="cells", ci=7, soak=42)
+@pytest.mark.claim("I5", "every fault of the store under every call", of="cells", ci=7, soak=28, seconds=10)
 @pytest.mark.parametrize(("fault", "when"), cells())
 def test_every_fault_and_every_call(
     claim: Callable[[str], Any], stage: Stage, states: Callable[[str], Path], fault: str, when: str

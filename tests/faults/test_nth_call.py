@@ -35,7 +35,7 @@ FAULTS = table("""
 DEEDS = ("approve", "refuse", "send", "place", "kill", "release", "sweep", "state", "status")
 KINDS = {"changes": at.CHANGES, "reads": at.READS}
 ACTIONS = {"fail": at.FAIL, "tear": at.TEAR}
-CALLS_MAX = times(3, 40)
+CALLS_MAX = times(3, 20)
 """How many calls of each deed an ordinary run lets fail, spread over all of them, and how many a soak does."""
 
 
@@ -95,7 +95,7 @@ def counts() -> dict[str, int]:
     return {}
 
 
-@pytest.mark.claim("I5", "the disk fails at the n-th call of a deed", of="calls", ci=3, soak=20)
+@pytest.mark.claim("I5", "the disk fails at the n-th call of a deed", of="calls", ci=3, soak=20, seconds=4)
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("row", FAULTS, ids=str)
 def test_a_disk_that_fails_at_any_call(

@@ -25,6 +25,7 @@ from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
 from riskguard.store import journal
 from tests.reliability.actors import ROOT, Actor, times
+from tests.reliability.claims import Shown
 from tests.services.desk import ACCOUNT, build, rulebook
 
 AT_ONCE = 50
@@ -78,11 +79,23 @@ def killed(url: str, kills: int, **how: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 @pytest.mark.claim(
-    "I3", "a process that checks and sends, killed at a random moment", of="SIGKILLs", ci=500, soak=4_000
+    "I3", "a process that checks and sends, killed at a random moment", of="SIGKILLs", ci=500, soak=1_000, seconds=70
 )
 def test_nothing_acknowledged_is_lost(claim: Callable[[str], Any], url: str) -> None:
     """Each refusal has its violation, each order at the wire its SENT, and no row stands without the others of its own."""
-    shown = claim("I3")
+    lose_nothing(claim("I3"), url)
+
+
+@pytest.mark.claim(
+    "I3", "a process that checks and sends, killed at a random moment", of="SIGKILLs", ci=0, soak=1_000, seconds=70
+)
+@pytest.mark.parametrize("_part", range(2, 11))
+def test_nothing_acknowledged_is_lost_for_long(claim: Callable[[str], Any], url: str, _part: int) -> None:
+    """The same on nine more databases: ten thousand in all."""
+    lose_nothing(claim("I3"), url)
+
+
+def lose_nothing(shown: Shown, url: str) -> None:
     acknowledged = 0
     for died, said in killed(url, shown.figure):
         acknowledged += len(said)

@@ -17,11 +17,9 @@ from tests.core.tables import Row, table
 from tests.faults import stage as at
 from tests.faults.deeds import START
 from tests.faults.stage import Stage
-from tests.reliability.actors import times
 from tests.services.desk import SECOND
 
 KINDS = at.CREATE | at.WRITE | at.SYNC | at.RENAME | at.TRUNCATE
-REFUSALS = times(100, 1_000)
 
 
 def unsynced(lines: list[Any], acknowledges: str) -> list[tuple[Any, set[str]]]:
@@ -86,13 +84,18 @@ def test_what_is_acknowledged_was_synced_before(stage: Stage, states: Callable[[
         assert created == [set()] * len(created), acknowledged
 
 
-def test_every_one_of_many_refusals_is_synced(stage: Stage, states: Callable[[str], Path]) -> None:
+@pytest.mark.claim(
+    "I3", "every write and sync before a refusal is told, in their order", of="refusals", ci=100, soak=1_000
+)
+def test_every_one_of_many_refusals_is_synced(
+    claim: Callable[[str], Any], stage: Stage, states: Callable[[str], Path]
+) -> None:
     """One after the other, each another limit's turn: not one is told before its log is on disk."""
-    played = stage.play("refusals", states("ready"), kinds=KINDS, trace=True, count=REFUSALS, warm=True)
+    shown = claim("I3")
+    played = stage.play("refusals", states("ready"), kinds=KINDS, trace=True, count=shown.figure, warm=True)
     acknowledged = unsynced(played["said"], "asked")
 
-    assert len(acknowledged) == REFUSALS
-    assert [each for each in acknowledged if not each[0]["recorded"] or each[1]] == []
+    shown.trials(len(acknowledged), [each for each in acknowledged if not each[0]["recorded"] or each[1]])
 
 
 def test_a_refusal_only_the_spool_could_take_is_synced(stage: Stage, states: Callable[[str], Path]) -> None:

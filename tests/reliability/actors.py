@@ -19,13 +19,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.reliability.claims import SOAK, times
+
+__all__ = ["ROOT", "SOAK", "Actor", "acting", "times"]
+
 ROOT = Path(__file__).parents[2]
-SOAK = bool(os.environ.get("RISKGUARD_SOAK"))
-
-
-def times(ci: int, soak: int) -> int:
-    """Return how often: the figure of an ordinary run, or that of `make soak`."""
-    return soak if SOAK else ci
 
 
 class Actor:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.reliability.claims import SOAK, Claim, Shown, text
 
 Claims = Callable[[str], Shown]
 KEY, CONTROL = "claim", "control"
+UNKNOWN_S = 200
 _shown = pytest.StashKey[dict[str, Shown]]()
 
 
@@ -38,6 +40,12 @@ def is_control(item: pytest.Item) -> bool:
     """Say whether a test shows that others can fail: its name or its docstring says that it is a control."""
     said = getattr(getattr(item, "function", None), "__doc__", None) or ""
     return "the_control" in item.name or re.search(r"(?i)\b(negative|the) control\b", said) is not None
+
+
+def expected_s(item: pytest.Item) -> int:
+    """Return what a test takes in the soak, about; a soak that claims nothing says nothing, and may be long."""
+    unknown = UNKNOWN_S if item.get_closest_marker("soak") else 0
+    return max((each.seconds for each in claims_of(item)), default=unknown)
 
 
 @pytest.fixture
@@ -92,6 +100,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+    if SOAK:
+        items.sort(key=lambda item: -expected_s(item))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -132,6 +142,22 @@ class Table:
         self.seconds: dict[str, float] = {}
         self.states: dict[str, str] = {}
         self.controls: dict[str, bool] = {}
+        self.follows = SOAK and bool(config.getoption("--claims-log"))
+        self.began_s = time.monotonic()
+        self.total = self.done = 0
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.total = max(self.total, len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        self.total = max(self.total, len(ids))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """A soak says a line for each test that ended, not a dot."""
+        passed = report.passed and report.when != "call"
+        return ("" if passed else report.outcome, "", "") if self.follows and not hasattr(report, "wasxfail") else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid
@@ -145,6 +171,23 @@ class Table:
             self.states[name] = "not tried"
         if (CONTROL, True) in map(tuple, report.user_properties) and (report.when == "call" or report.failed):
             self.controls[name] = self.controls.get(name, True) and report.passed
+        if self.follows and report.when == "teardown":
+            self.follow(name)
+
+    def follow(self, name: str) -> None:
+        """Say how far the soak is, what the test that just ended showed, and at once why it failed."""
+        self.done += 1
+        state = self.states.get(name, "kept")
+        rows = [row for (test, _id), row in self.rows.items() if test == name]
+        shown = ", ".join(f"{row['id']} {row['n']:,} {row['of']}, {row['failures']:,} failed" for row in rows)
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        reporter.write_line(
+            f"{(time.monotonic() - self.began_s) / 60:5.1f} min {self.done:4}/{self.total} {state:9} "
+            f"{self.seconds[name]:6.1f} s  {name.rpartition('/')[2]}{'  ' * bool(shown)}{shown}"
+        )
+        for why in [why for row in rows for why in row["whys"]]:
+            reporter.write_line(f"    {why.partition(chr(10))[0]}")
+        reporter.flush()
 
     def table(self) -> list[dict[str, Any]]:
         """Every row, and one for the controls; a row an ordinary run does not owe is left out."""

@@ -14,6 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SOAK = bool(os.environ.get("RISKGUARD_SOAK"))
+PART = float(os.environ.get("RISKGUARD_SOAK_PART") or 1)
+"""A rehearsal of the soak does this share of its figures, and never less than an ordinary run."""
+
+
+def times(ci: int, soak: int) -> int:
+    """Return how often: the figure of an ordinary run, or that of `make soak`."""
+    return max(1, ci, math.ceil(soak * PART)) if SOAK else ci
+
 
 INVARIANTS = {
     "I1": "no check that begins after a kill returned is approved, in any process or thread, on either store",
@@ -36,6 +44,7 @@ INVARIANTS = {
     "I15": "a wrong key, unit, sign or number in a configuration is refused, and never means unlimited",
     "I16": "memory, descriptors, threads and log stay bounded",
     "I17": "on PostgreSQL a kill is seen across lost notices, reconnects and a pooler",
+    "S": "every promise at once, on whole days of strategies, operator, broker, market, clock and mishaps",
     "Q": "the tests can fail: each planted fault is found",
 }
 """Every invariant by its name, in the order of the table."""
@@ -55,6 +64,7 @@ class Claim:
         ci, soak: Trials in an ordinary run and in `make soak`; 0 means none in an ordinary run.
         bounds_ms, soak_bounds_ms: The most that "p50", "p99" and "max" of the measured times may be.
         alone: It measures time: `make soak` runs nothing beside it.
+        seconds: What a case takes in the soak, about, beside another one: the longest begin first.
     """
 
     id: str
@@ -65,6 +75,7 @@ class Claim:
     bounds_ms: Mapping[str, float] = field(default_factory=dict)
     soak_bounds_ms: Mapping[str, float] = field(default_factory=dict)
     alone: bool = False
+    seconds: int = 0
 
     def __post_init__(self) -> None:
         if self.id not in INVARIANTS:
@@ -76,7 +87,7 @@ class Claim:
 
     @property
     def figure(self) -> int:
-        return self.soak if SOAK else self.ci
+        return times(self.ci, self.soak)
 
     @property
     def limits_ms(self) -> Mapping[str, float]:

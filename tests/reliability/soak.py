@@ -4,9 +4,11 @@ The long run before a release: every claim at its soak figure, and one table of 
     make soak                         everything, about an hour on two cores
     make soak ARGS="-k I3"            what claims I3
     make soak ARGS="--claim I1,I1b"   the same by exact names
+    make soak ARGS="--part 0.01"      a rehearsal: a hundredth of each figure, and no less than an ordinary run's
 
-Two tests at a time, then those that measure time, each with the machine to itself. The rows are kept in `build/soak.jsonl`;
-`python -m tests.reliability.page --soak` puts them into docs/reliability.md.
+Two tests at a time, the longest first, then those that measure time, each with the machine to itself. Each says a line when
+it ends. The rows are kept in `build/soak.jsonl`; `python -m tests.reliability.page --soak` puts them into docs/reliability.md.
+What comes in as bytes is fuzzed for a minute a target here; `make fuzz` takes twenty.
 
 Exit status: 0 every claim stands; 1 one does not, a test failed, or nothing was tried.
 """
@@ -30,9 +32,11 @@ LOG: Final = ROOT / "build" / "soak.jsonl"
 TOGETHER: Final = ("-m", "not alone", "-n", "2", "--dist", "load", "--maxschedchunk", "1")
 ALONE: Final = ("-m", "alone", "-p", "no:xdist")
 NOTHING_COLLECTED: Final = 5
+FUZZ_MINUTES: Final = "1"
 
 
 def main(words: Sequence[str]) -> int:
+    words = rehearsed(words)
     LOG.parent.mkdir(exist_ok=True)
     LOG.unlink(missing_ok=True)
     began = time.monotonic()
@@ -43,11 +47,28 @@ def main(words: Sequence[str]) -> int:
     return int(wrong or any(status not in (0, NOTHING_COLLECTED) for status in statuses))
 
 
+def rehearsed(words: Sequence[str]) -> list[str]:
+    """Take `--part SHARE` out of *words*: the processes the soak starts are told by their environment."""
+    left = list(words)
+    if "--part" in left:
+        at = left.index("--part")
+        try:
+            share = float(left[at + 1])
+        except (IndexError, ValueError):
+            share = 0.0
+        if not 0 < share <= 1:
+            raise SystemExit("`--part` takes a share of each figure: a number above 0 and up to 1")
+        os.environ["RISKGUARD_SOAK_PART"] = str(share)
+        del left[at : at + 2]
+    return left
+
+
 def run(words: Sequence[str], *, on_disk: bool = False) -> int:
     """Run pytest for what claims something, with soak figures; times are true only of files on a disk. Returns its status."""
     command = [sys.executable, "-m", "pytest", "--claims-only", "--claims-log", str(LOG), *words]
     more = {"PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()} if on_disk else {}
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "RISKGUARD_SOAK": "1", **more}, check=False).returncode
+    environment = {"RISKGUARD_FUZZ_MINUTES": FUZZ_MINUTES, **os.environ, "RISKGUARD_SOAK": "1", **more}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def read(log: Path) -> list[dict[str, Any]]:

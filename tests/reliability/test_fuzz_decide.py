@@ -98,7 +98,9 @@ def fuzzed(seed: int, orders: int) -> dict[str, int]:
     return found
 
 
-@pytest.mark.claim("I9", "orders of anything through Order and decide", of="orders", ci=200_000, soak=1_000_000)
+@pytest.mark.claim(
+    "I9", "orders of anything through Order and decide", of="orders", ci=200_000, soak=1_000_000, seconds=50
+)
 def test_nothing_but_the_typed_error_or_a_right_answer(claim: Claims) -> None:
     """Seeded, so that a failure comes back; every outcome is really met."""
     orders = claim("I9").figure

@@ -151,7 +151,7 @@ def asked(desk: Desk, fields: dict[str, Any], chance: random.Random) -> str:
     return "approved"
 
 
-@pytest.mark.claim("I9", "orders of anything through the whole door", of="orders", ci=20_000, soak=200_000)
+@pytest.mark.claim("I9", "orders of anything through the whole door", of="orders", ci=20_000, soak=200_000, seconds=75)
 def test_nothing_but_the_typed_error_or_an_answer(desk: Desk, caplog: pytest.LogCaptureFixture, claim: Claims) -> None:
     """Seeded, so that a failure comes back; the journal it leaves verifies and replays."""
     chance = random.Random(SEED)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from riskguard.locate import folder, rulebook_text
 from tests.fuzz.targets import read_news, read_rulebook
-from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.services.desk import Desk, rulebook
 from tests.services.test_webhook import Hook
 
@@ -42,11 +42,18 @@ def mangled(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(quick, max_examples=times(300, 20_000))
-@given(mangled() | st.text(max_size=200))
-def test_a_rulebook_is_read_or_refused_in_a_line(text: str) -> None:
+@pytest.mark.claim("I15", "rulebooks with pieces cut out, doubled or made nonsense", of="texts", ci=300, soak=5_000)
+def test_a_rulebook_is_read_or_refused_in_a_line(claim: Claims) -> None:
     """Nothing but RulebookError, and never an unlimited limit."""
-    read_rulebook(text)
+    shown = claim("I15")
+
+    @settings(quick, max_examples=shown.figure)
+    @given(mangled() | st.text(max_size=200))
+    def read(text: str) -> None:
+        read_rulebook(text)
+        shown.trial()
+
+    read()
 
 
 def test_the_shipped_ones_stand() -> None:
@@ -89,11 +96,18 @@ BODY = (
 )
 
 
-@settings(quick, max_examples=times(400, 50_000))
-@given(BODY)
-def test_a_message_about_an_order_is_news_nothing_or_a_problem(body: str) -> None:
+@pytest.mark.claim("I9", "messages about orders, of any shape and depth", of="messages", ci=400, soak=10_000)
+def test_a_message_about_an_order_is_news_nothing_or_a_problem(claim: Claims) -> None:
     """Total: whatever comes, however deep."""
-    read_news(body)
+    shown = claim("I9")
+
+    @settings(quick, max_examples=shown.figure)
+    @given(BODY)
+    def read(body: str) -> None:
+        read_news(body)
+        shown.trial()
+
+    read()
 
 
 @pytest.fixture
@@ -106,7 +120,8 @@ def hook(desk: Desk, home: Path) -> Any:
     made.close()
 
 
-def test_a_posted_body_is_kept_or_refused_and_frees_nothing(hook: Hook) -> None:
+@pytest.mark.claim("I9", "bodies and headers posted to the webhook", of="posts", ci=60, soak=2_000)
+def test_a_posted_body_is_kept_or_refused_and_frees_nothing(claim: Claims, hook: Hook) -> None:
     """Bytes of any kind, headers of any kind: a status of its own, never 500; and no reservation moves by them."""
     hook.new_secret()
     (door,) = hook.doors.standing()
@@ -119,11 +134,14 @@ def test_a_posted_body_is_kept_or_refused_and_frees_nothing(hook: Hook) -> None:
         max_size=4,
     )
 
-    @settings(quick, max_examples=times(60, 5_000))
+    shown = claim("I9")
+
+    @settings(quick, max_examples=shown.figure)
     @given(BODY.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=80), headers)
     def post(body: bytes, named: dict[str, str]) -> None:
         hook.desk.clock.skipped_us += 1_000_000  # room for the next one
         assert hook.webhook.take(door, named, body, "192.0.2.1").status in (200, 400, 401, 429)
+        shown.trial()
 
     post()
     assert hook.desk.permit(str(decision.client_order_id)) == "GRANTED"

@@ -75,7 +75,9 @@ def rounds(
     return wrong, approved
 
 
-@pytest.mark.claim("I1", "kills while three processes check without a pause", of="kills", ci=100, soak=1_000)
+@pytest.mark.claim(
+    "I1", "kills while three processes check without a pause", of="kills", ci=100, soak=1_000, seconds=160
+)
 def test_no_check_that_began_after_the_kill_is_approved(accounts: tuple[str, list[str]], claim: Claims) -> None:
     """A round per account, three processes that check without a pause."""
     url, names = accounts
@@ -97,7 +99,7 @@ def show(claim: Claims, names: list[str], wrong: list[str], approved: list[int])
     shown.counted(checks=sum(approved) + PROCESSES * len(names))
 
 
-@pytest.mark.claim("I1", "a kill row by plain sqlite3, no flag", of="kills", ci=20, soak=200)
+@pytest.mark.claim("I1", "a kill row by plain sqlite3, no flag", of="kills", ci=20, soak=200, seconds=30)
 def test_a_kill_row_written_by_another_program_is_obeyed_the_same(
     accounts: tuple[str, list[str]], claim: Claims
 ) -> None:
@@ -118,7 +120,7 @@ def test_a_kill_row_written_by_another_program_is_obeyed_the_same(
     show(claim, names, wrong, approved)
 
 
-@pytest.mark.claim("I1", "a kill that only reached its flag file", of="kills", ci=20, soak=200)
+@pytest.mark.claim("I1", "a kill that only reached its flag file", of="kills", ci=20, soak=200, seconds=30)
 def test_a_kill_that_only_reached_its_flag_is_obeyed_the_same(accounts: tuple[str, list[str]], claim: Claims) -> None:
     """The database took no row: the file alone halts whoever begins afterwards."""
     from riskguard.services.kill.killswitch import raise_flags

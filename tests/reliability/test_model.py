@@ -33,6 +33,7 @@ from riskguard import admin
 from riskguard.core.state import TradingState
 from riskguard.errors import PermitError, PermitNotSendableError, ReleaseRefusedError
 from tests.reliability.actors import times
+from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, Clock, Desk, build, copy, rulebook
 from tests.services.feeding import Feed, update
 
@@ -242,22 +243,31 @@ class Play(RuleBasedStateMachine):
             assert self.held + granted.get("BUY", 0) <= POSITION_MAX >= granted.get("SELL", 0) - self.held, granted
 
 
+STEPS = times(14, 50)
+
+
 def machine_of(template: Path, directory: Path, environment: pytest.MonkeyPatch) -> type[Play]:
     """Return the play with its files: hypothesis makes the instances."""
     return type("Machine", (Play,), {"template": template, "directory": directory, "environment": environment})
 
 
-def test_whatever_order_they_come_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks, sends, kills, releases, sweeps and restarts answer as four numbers say they must."""
+@pytest.mark.claim(
+    "I2", "plays of checks, sends, kills, releases, sweeps and restarts", of="plays", ci=18, soak=120, seconds=130
+)
+def test_whatever_order_they_come_in(claim: Claims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They answer as four numbers say they must, and never pass the limit together."""
+    shown = claim("I2")
     template = build(tmp_path / "template", text=TEXT, hold_s=HOLD_S)
 
     run_state_machine_as_test(
         machine_of(template, tmp_path, monkeypatch),
         settings=settings(
-            max_examples=times(18, 2_000), stateful_step_count=times(14, 50), deadline=None, derandomize=True,
+            max_examples=shown.figure, stateful_step_count=STEPS, deadline=None, derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
+    shown.trials(shown.figure)
+    shown.counted(steps_at_most=shown.figure * STEPS)
 
 
 def test_the_control_a_model_that_forgets_a_halt_disagrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

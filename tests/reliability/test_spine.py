@@ -102,7 +102,12 @@ for line in sys.stdin:
 
 
 @pytest.mark.claim(
-    "I1", "kills under the shipped rules; three processes take and give back permits", of="kills", ci=100, soak=400
+    "I1",
+    "kills under the shipped rules; three processes take and give back permits",
+    of="kills",
+    ci=100,
+    soak=400,
+    seconds=80,
 )
 def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path: Path, claim: Claims) -> None:
     """A round per account: no check that began after the kill returned is approved, in three processes."""
@@ -155,15 +160,20 @@ def test_a_kill_is_obeyed_by_the_next_check_of_every_process(url: str, tmp_path:
 PLACER = """
 import sys
 from riskguard import Order, RiskGuard
+from riskguard.errors import PermitNotSendableError
 from riskguard.services.wiring import paper_broker
 url, name, orders = sys.argv[1], sys.argv[2], int(sys.argv[3])
 guard = RiskGuard.open(url, sweep=False, deadline_ms=20000)
 broker = paper_broker(guard, "leader")
 sys.stdin.readline()
+late = 0
 for number in range(orders):
-    guard.place(Order(account="leader", client_order_id=f"{name}-{number}", exchange_segment="NSE_EQ",
-        security_id="1333", side="BUY", product="INTRADAY", order_type="LIMIT", quantity=1, price="100.00"), broker.place)
-print("done", flush=True)
+    try:
+        guard.place(Order(account="leader", client_order_id=f"{name}-{number}", exchange_segment="NSE_EQ",
+            security_id="1333", side="BUY", product="INTRADAY", order_type="LIMIT", quantity=1, price="100.00"), broker.place)
+    except PermitNotSendableError:
+        late += 1  # marked SENT, and then this process got no core for 250 ms: nothing goes out
+print(late, flush=True)
 """
 
 
@@ -179,12 +189,18 @@ LIMITS = [
 ]
 
 
-@pytest.mark.claim("I2", "eight processes at one limit, fills booked meanwhile", of="orders", ci=4_000, soak=40_000)
+@pytest.mark.claim(
+    "I2", "eight processes at one limit, fills booked meanwhile", of="orders", ci=4_000, soak=40_000, seconds=80
+)
 @pytest.mark.parametrize("case", LIMITS, ids=lambda case: case[0])
 def test_eight_processes_never_pass_one_limit(
     url: str, tmp_path: Path, case: tuple[str, dict[str, str], int], claim: Claims
 ) -> None:
-    """8 × 500 orders on one account, the broker's list lagging 4 s: never over the limit, exactly up to it."""
+    """
+    8 × 500 orders on one account, the broker's list lagging 4 s: never over the limit, exactly up to it.
+
+    What was marked and came too late to the wire on a busy machine was not sent, and may hold its room.
+    """
     shown = claim("I2")
     from riskguard.brokers.paper import PaperBroker, PaperSettings
     from riskguard.core.quote import Quote
@@ -215,15 +231,22 @@ def test_eight_processes_never_pass_one_limit(
         broker.set_quote("NSE_EQ", "1333", Quote(99_0000, 98_0000, 99_0000, guard.clock.now_us()))
         sweeper.sweep(now=True)  # fills are booked while orders go on
         time.sleep(0.05)
+    late = 0
     for worker in workers:
-        assert worker.wait() == 0
+        said, _ = worker.communicate()
+        assert worker.returncode == 0
+        late += int(said)
     bought = sum(trade.quantity for trade in broker.trades())
     sent = len(broker.orders())
     guard.close()
 
     shown.trials(
-        shown.figure, [] if bought == sent == allowed else [f"{bought} bought, {sent} sent, {allowed} allowed"]
+        shown.figure,
+        []
+        if allowed - late <= bought == sent <= allowed
+        else [f"{bought} bought, {sent} sent, {late} too late to the wire, {allowed} allowed"],
     )
+    shown.counted(too_late_to_the_wire=late)
 
 
 def test_plain_sql_is_obeyed_and_cannot_loosen(url: str, tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ def follow(desk: Desk) -> None:
     work(desk, sweeper)
 
 
-@pytest.mark.claim("I7", "the sweeper dies before or after its n-th side effect", of="crashes", ci=20, soak=1_000)
+@pytest.mark.claim(
+    "I7", "the sweeper dies before or after its n-th side effect", of="crashes", ci=20, soak=1_000, seconds=120
+)
 def test_a_crash_at_any_side_effect_leaves_nothing_double_and_nothing_missing(
     fresh: Callable[..., Desk], claim: Claims
 ) -> None:
@@ -200,7 +202,9 @@ def test_the_control_an_effect_without_its_key_is_done_twice(
 # -- between the mark SENT and the answer ---------------------------------------------------------------------------------
 
 
-@pytest.mark.claim("I3", "processes killed between the request and its answer", of="SIGKILLs", ci=10, soak=100)
+@pytest.mark.claim(
+    "I3", "processes killed between the request and its answer", of="SIGKILLs", ci=10, soak=100, seconds=60
+)
 def test_after_a_crash_no_order_passes_until_a_sweep_has_settled_the_one_in_doubt(
     fresh: Callable[..., Desk], claim: Claims
 ) -> None:

@@ -11,13 +11,13 @@ import time
 import traceback
 
 from tests.simulator.day import Broken, live_day
-from tests.simulator.days import commit
+from tests.simulator.days import commit, little_collecting
 from tests.simulator.world import quick_directory, template_in
 
 
 def main(first: int, count: int) -> int:
     broken = 0
-    with quick_directory() as base:
+    with quick_directory() as base, little_collecting():
         template = template_in(base)
         began = time.process_time()
         for seed in range(first, first + count):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tests.simulator.days import hold_part
+import pytest
+
+from tests.reliability.claiming import Claims
+from tests.simulator.days import hold_part, part
 
 
-def test_every_promise_is_kept_on_every_day() -> None:
+@pytest.mark.claim("S", "seeded days in virtual time", of="days", ci=125, soak=125, seconds=40)
+def test_every_promise_is_kept_on_every_day(claim: Claims) -> None:
     """0 broken of 125 here, of 500 in all parts; a failure names its seed and the commit."""
-    hold_part(4)
+    hold_part(part(4), claim("S"))

@@ -137,8 +137,7 @@ class World:
             self.guard.store.close()
         self.broker.close()
         self._open()
-        for instrument in INSTRUMENTS:
-            self.tell(instrument)
+        self.tell()
 
     def behave(self, settings: PaperSettings) -> None:
         """Give the market these manners from now on."""
@@ -150,20 +149,21 @@ class World:
     def price_e4(self, instrument: Instrument) -> int:
         return self.market.prices_e4[instrument.key]
 
-    def tell(self, instrument: Instrument, *, market: bool = True) -> None:
-        """Quote one instrument to the guard, and to the *market* where it moved: each quote there is a transaction."""
-        price_e4, at_us = self.price_e4(instrument), self.clock.now_us()
+    def tell(self, *instruments: Instrument, market: bool = True) -> None:
+        """Quote instruments, all unless some are named, to the guard, and to the *market* where it moved: at one instant."""
+        at_us = self.clock.now_us()
         self.quoted_us = max(self.quoted_us, at_us)
+        told = instruments or INSTRUMENTS
         if market:
-            self.broker.set_quote(*instrument.key, Quote(price_e4, None, None, at_us))
-        self.guard.quote(*instrument.key, ltp=to_text(price_e4), at=at_us)
+            self.broker.set_quotes({each.key: Quote(self.price_e4(each), None, None, at_us) for each in told})
+        for each in told:
+            self.guard.quote(*each.key, ltp=to_text(self.price_e4(each)), at=at_us)
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by and the market move once."""
         self.clock.advance(seconds)
         self.market.move((self.clock.now_us() - OPENS_US) // (60 * SECOND))
-        for instrument in INSTRUMENTS:
-            self.tell(instrument)
+        self.tell()
 
     def sql(self, statement: str, *values: object) -> int:
         """Write as any other program would; returns the rows it changed. Raises what the database says."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Mapping
+
 from riskguard.brokers.paper import conditional, events
 from riskguard.brokers.paper import orders as book
 from riskguard.brokers.paper.file import MarketFile
@@ -22,29 +25,35 @@ class Market:
 
     def set_quote(self, exchange_segment: str, security_id: str, quote: Quote) -> None:
         """Move the market: every working order of the instrument meets the quote, oldest first, all accounts."""
-        key = (exchange_segment, security_id)
+        self.set_quotes({(exchange_segment, security_id): quote})
+
+    def set_quotes(self, quotes: Mapping[tuple[str, str], Quote]) -> None:
+        """Move the market in several instruments at one instant, in their order: one transaction."""
         with self._file.writing() as connection:
             today, now_us = self._now()
             book.land(connection, today, now_us)
-            connection.execute(
-                "INSERT OR REPLACE INTO quotes (exchange_segment, security_id, session_date, ltp_e4, bid_e4, ask_e4, "
-                "at_us, lower_e4, upper_e4) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*key, today, quote.ltp_e4, quote.bid_e4, quote.ask_e4, quote.at_us, quote.lower_band_e4,
-                 quote.upper_band_e4),
-            )  # fmt: skip
-            conditional.fire(connection, key, quote, today, now_us)
-            working = connection.execute(
-                f"SELECT * FROM orders WHERE {book.WORKING} AND status <> 'TRANSIT' AND exchange_segment = ? "  # noqa: S608
-                "AND security_id = ? AND session_date >= ? ORDER BY number",
-                (*key, today),
-            ).fetchall()
-            for row in working:
-                # One leg's fill may have ended the other one since the rows were read.
-                now = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
-                if now["status"] in book.LIVE:
-                    book.trade(
-                        connection, now, quote, today, now_us, arriving=now["correlation_id"].startswith("fired-")
-                    )
+            for key, quote in quotes.items():
+                self._meet(connection, key, quote, today, now_us)
+
+    @staticmethod
+    def _meet(connection: sqlite3.Connection, key: tuple[str, str], quote: Quote, today: str, now_us: int) -> None:
+        connection.execute(
+            "INSERT OR REPLACE INTO quotes (exchange_segment, security_id, session_date, ltp_e4, bid_e4, ask_e4, "
+            "at_us, lower_e4, upper_e4) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*key, today, quote.ltp_e4, quote.bid_e4, quote.ask_e4, quote.at_us, quote.lower_band_e4,
+             quote.upper_band_e4),
+        )  # fmt: skip
+        conditional.fire(connection, key, quote, today, now_us)
+        working = connection.execute(
+            f"SELECT * FROM orders WHERE {book.WORKING} AND status <> 'TRANSIT' AND exchange_segment = ? "  # noqa: S608
+            "AND security_id = ? AND session_date >= ? ORDER BY number",
+            (*key, today),
+        ).fetchall()
+        for row in working:
+            # One leg's fill may have ended the other one since the rows were read.
+            now = connection.execute("SELECT * FROM orders WHERE number = ?", (row["number"],)).fetchone()
+            if now["status"] in book.LIVE:
+                book.trade(connection, now, quote, today, now_us, arriving=now["correlation_id"].startswith("fired-"))
 
     def quote(self, exchange_segment: str, security_id: str) -> Quote | None:
         """Return the day's current quote, None where none was set: `ports.Marks`."""

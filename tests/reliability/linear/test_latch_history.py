@@ -124,7 +124,9 @@ def without_litter(history: list[Operation]) -> list[Operation]:
     ]  # fmt: skip
 
 
-@pytest.mark.claim("I1", "histories of checks, kills and releases, linearized", of="histories", ci=3, soak=200)
+@pytest.mark.claim(
+    "I1", "histories of checks, kills and releases, linearized", of="histories", ci=3, soak=100, seconds=75
+)
 @pytest.mark.parametrize("by_sql", [False, True], ids=["kill", "plain SQL"])
 def test_checks_kills_and_releases_are_one_history(tmp_path: Path, by_sql: bool, claim: Claims) -> None:
     """Three processes check while one kills and releases: every window has an order, and none breaks the promise."""
