@@ -39,10 +39,10 @@ def rows(directory: Path, checks: int = 200_000) -> list[Row]:
         _row(f"… {said}", *stored["reloaded"], FLAT_RATIO_MAX),
         _row("approval, 1,000 limits out of scope ÷ none", *scoped["kept"], FLAT_RATIO_MAX),
         _row(f"… {said}", *scoped["reloaded"], FLAT_RATIO_MAX,
-             "every limit row is read again whenever any head moved, not only when the limits did"),
+             "limits are read again only when one of them changed"),
         _row("approval, 2,000 closed positions ÷ none", *flat["kept"], FLAT_RATIO_MAX),
         _row(f"… {said}", *flat["reloaded"], FLAT_RATIO_MAX,
-             "every line of the day's book is read, flat and idle ones too"),
+             "only lines that are not flat are read, from an index of their own"),
         *_grown(directory, "mixed", "mixed checks", checks),
         *_grown(directory, "refused", "refusals, nobody else writes", checks),
     ]  # fmt: skip

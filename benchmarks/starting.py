@@ -1,4 +1,10 @@
-"""What a process pays before its first order, and what a kill pays before its flag is on disk. All cold processes."""
+"""
+What a process pays before its first order, and what a kill pays before its flag is on disk. All cold processes.
+
+A figure is the time on the wall without what the process spent ready to run while another program had the core: that is
+the neighbour's figure, and the kernel counts it (`/proc/<pid>/schedstat`). Disks and everything else it waited for stay
+in. Beside it stand the wall whole, and what the processor computed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import ON_THE_WALL, Row, interleaved, median
@@ -15,6 +22,8 @@ from benchmarks.stage import Stage, build, rulebook
 ROUNDS = 15
 KILLS = 11
 WAIT_S = 10.0
+LOOK_S = 0.0005
+"""How often the flag is looked for: whoever spins takes a core from the kill it measures."""
 
 FORBIDDEN = ("sqlalchemy", "apscheduler", "typer", "requests", "rich", "pydantic", "alembic", "click", "pandas")
 
@@ -30,30 +39,28 @@ def rows(directory: Path) -> list[Row]:
         "names": _python("from riskguard import RiskGuard, Order"), "opened": _python(opened),
         "help": [str(COMMAND), "--help"],
     }  # fmt: skip
-    computed: dict[str, list[float]] = {name: [] for name in asked}
+    taken: dict[str, list[Taken]] = {name: [] for name in asked}
 
     def asking(name: str) -> Callable[[], object]:
-        return lambda: computed[name].append(_run(asked[name]))
+        return lambda: taken[name].append(_run(asked[name]))
 
-    times = interleaved(ROUNDS, ON_THE_WALL, **{name: asking(name) for name in asked})
-    bare_ms = median(times["bare"]) / 1000
-    over = {name: median(each) / 1000 - bare_ms for name, each in times.items()}
-    floor = {name: f"processor: {median(each):.0f} ms; bare interpreter: {bare_ms:.0f} ms, processor {median(computed['bare']):.0f}"
-             for name, each in computed.items()}  # fmt: skip
+    interleaved(ROUNDS, ON_THE_WALL, **{name: asking(name) for name in asked})
+    bare_ms = median([each.own_ms for each in taken["bare"]])
+    over = {name: median([each.own_ms for each in times]) - bare_ms for name, times in taken.items()}
+    floor = {name: f"{_said(times)}; bare interpreter: {_said(taken['bare'])}" for name, times in taken.items()}
     kills = [_kill(stage.copied(directory / "kill")) for _ in range(KILLS)]
-    kills_ms = [took_ms for took_ms, _ in kills]
     return [
         Row("import riskguard, over bare", over["door"], "ms", 130, floor["door"]),
-        Row("… modules loaded that must not be", len(_loaded()), "", 0, ", ".join(FORBIDDEN)),
-        Row("from riskguard import RiskGuard, Order", over["names"], "ms", None, floor["names"],
-            "SQLAlchemy Core is compiled from here, so that no check imports anything"),
+        Row("… modules loaded that must not be", len(_loaded("import riskguard", FORBIDDEN)), "", 0, ", ".join(FORBIDDEN)),
+        Row("from riskguard import RiskGuard, Order", over["names"], "ms", None, floor["names"]),
         Row("RiskGuard.open, cold, with its imports", over["opened"], "ms", 350, floor["opened"],
-            "SQLAlchemy Core and pydantic are imported, and statements compiled, at every start"),
-        Row("riskguard --help, cold", over["help"], "ms", 150, floor["help"],
-            "typer builds every command, and their modules are imported for it"),
-        Row("riskguard kill, cold, to the flag on disk", median(kills_ms), "ms", 60,
-            f"fastest: {min(kills_ms):.0f} ms; processor, to its end: {median([each for _, each in kills]):.0f} ms; "
-            f"bare interpreter: {bare_ms:.0f} ms",
+            "pydantic is imported, and reads what the limits' parameters may be, at every start"),
+        Row("… modules of SQLAlchemy loaded", len(_loaded(opened, ("sqlalchemy",))), "", 0,
+            "the texts of its statements are kept"),
+        Row("riskguard --help, cold", over["help"], "ms", 150, floor["help"], "typer is imported"),
+        Row("riskguard kill, cold, to the flag on disk", median([each.own_ms for each in kills]), "ms", 60,
+            f"fastest: {min(each.own_ms for each in kills):.0f} ms; {_said(kills)}; "
+            f"bare interpreter, to its end: {_said(taken['bare'])}",
             "look at the load below: the standard library is all it imports"),
     ]  # fmt: skip
 
@@ -66,28 +73,61 @@ def _python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def _run(words: list[str]) -> float:
-    """Run a program to its end; return what it computed, in ms of the processor: what a neighbour takes does not count."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """
+    What one process took, in ms.
+
+    Attributes:
+        wall: From before it was started.
+        waited: Of that, ready to run and without a core; 0 where no kernel says.
+        computed: On the processor.
+    """
+
+    wall: float
+    waited: float
+    computed: float
+
+    @property
+    def own_ms(self) -> float:
+        return self.wall - self.waited
+
+
+def _said(taken: list[Taken]) -> str:
+    wall, computed = median([each.wall for each in taken]), median([each.computed for each in taken])
+    return f"wall {wall:.0f} ms, processor {computed:.0f} ms"
+
+
+def _so_far(process: subprocess.Popen[bytes], started: float) -> Taken:
+    """Return what a process took until now; it may have ended, and not been waited for."""
+    wall_ms = (time.perf_counter() - started) * 1000
+    try:
+        computed, waited, _turns = Path(f"/proc/{process.pid}/schedstat").read_text().split()
+    except FileNotFoundError:
+        return Taken(wall_ms, 0, 0)
+    return Taken(wall_ms, int(waited) / 1e6, int(computed) / 1e6)
+
+
+def _run(words: list[str]) -> Taken:
+    """Run a program to its end."""
     home = str(Path(os.environ["RISKGUARD_HOME"]))
-    return _ended(subprocess.Popen(words, stdout=subprocess.DEVNULL, env=_environment(RISKGUARD_HOME=home)))
+    started = time.perf_counter()
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=_environment(RISKGUARD_HOME=home))
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    taken = _so_far(process, started)
+    assert process.wait() == 0, process.args
+    return taken
 
 
-def _ended(process: subprocess.Popen[bytes]) -> float:
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, process.args
-    return (used.ru_utime + used.ru_stime) * 1000
-
-
-def _loaded() -> list[str]:
-    code = f"import riskguard, sys; print(*[name for name in {FORBIDDEN!r} if name in sys.modules])"
+def _loaded(code: str, names: tuple[str, ...]) -> list[str]:
+    code = f"{code}; import sys; print(*[name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return done.stdout.split()
 
 
-def _kill(stage: Stage) -> tuple[float, float]:
+def _kill(stage: Stage) -> Taken:
     """
-    Return ms from before the process is started to the moment its flag is on disk, and what it computed to its end.
+    Return what a kill took from before its process is started to the moment its flag is on disk.
 
     The flag beside the database is synced, file and directory, before the one in the host directory is made: when
     that second one appears, the first is on disk.
@@ -101,6 +141,8 @@ def _kill(stage: Stage) -> tuple[float, float]:
     while not os.listdir(home / "halt"):
         if time.perf_counter() - started > WAIT_S:
             raise TimeoutError("the kill left no flag")
-    took_ms = (time.perf_counter() - started) * 1000
+        time.sleep(LOOK_S)
+    taken = _so_far(process, started)
     assert os.listdir(stage.directory / "halt")
-    return took_ms, _ended(process)
+    assert process.wait() == 0, process.args
+    return taken

@@ -7,22 +7,25 @@ found so is looked for by its key, and only then called wrong.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from riskguard.services.audit.chain import Entry
 from riskguard.store import permits as granted
 from riskguard.store import violations as broken
 from riskguard.store.journal import LIMITS_OF, Wrong
 from riskguard.store.session import Session
 from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import permits
+from riskguard.store.tables.journal import decisions, permits
 
 FROM_ORDER: Final = ("exchange_segment", "security_id", "side", "product", "order_type", "strategy", "exit_group")
 """Columns of a permit that are what the order says, as it was approved."""
@@ -45,10 +48,19 @@ MERGED = prepare(
         _p.state == fixed("MERGED"),
     )
 )  # fmt: skip
+_d = decisions.c
+CHANGES = prepare(
+    sa.select(_d.client_order_id, _d.body)
+    .where(
+        _d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("MODIFY"), _d.approved == fixed(1)
+    )
+    .order_by(_d.sequence)
+)  # fmt: skip
 FILLED = prepare(
     sa.select(_p.filled_quantity).where(_p.account == param("account"), _p.client_order_id == param("client_order_id"))
 )
 _v = risk_violations.c
+_id = itemgetter(1)
 _VIOLATIONS = sa.select(_v.sequence, _v.id, *(_v[name] for name in broken.CLAIMED)).where(
     _v.account_type == param("account")
 )
@@ -56,12 +68,9 @@ VIOLATIONS = prepare(
     _VIOLATIONS.where(
         _v.violated_at >= param("from_s"), _v.violated_at <= param("to_s"), _v.sequence >= param("first"),
         _v.sequence <= param("last"),
-    ).order_by(_v.id)
+    )
 )  # fmt: skip
 OF_ENTRY = prepare(_VIOLATIONS.where(_v.sequence == param("sequence")).order_by(_v.id))
-
-Entry = tuple[tuple[Any, ...], dict[str, Any]]
-"""A row of the chain that was judged true, and what its body says."""
 
 
 class Hanging:
@@ -87,6 +96,8 @@ class Hanging:
     # -- limits -----------------------------------------------------------------------------------------------
 
     def _limits_of(self, part: list[Entry]) -> Wrong | None:
+        if all([self._has_limits(digest) for digest in {said.get("limits") for _row, said in part} if digest]):
+            return None
         for row, said in part:
             digest = said.get("limits")
             if digest and not self._has_limits(digest):
@@ -138,13 +149,27 @@ class Hanging:
         """Say whether the permit is what an approved change of its order made of it."""
         is_ = dict(zip(PERMIT_COLUMNS, there, strict=True))
         filled = (self.session.row(FILLED, account=self.account, client_order_id=wanted[1]) or (0,))[0]
-        for becomes, risk_price_e4 in self.session.rows(MERGED, account=self.account, changes_order=wanted[1]):
+        changes = self.session.rows(MERGED, account=self.account, changes_order=wanted[1])
+        for becomes, risk_price_e4 in itertools.chain(changes, self._changes_gone(wanted)):
             made = json.loads(becomes)
             quantities = (made["quantity"], max(filled, made["quantity"]))
             same = [is_[name] == made[name] for name in ("order_type", "price_e4", "trigger_price_e4")]
             if all(same) and is_["quantity"] in quantities and is_["risk_price_e4"] == risk_price_e4:
                 return True
         return False
+
+    def _changes_gone(self, wanted: tuple[Any, ...]) -> Iterator[tuple[str, int | None]]:
+        """
+        Yield (what it becomes, risk price) of approved changes whose permit is gone: that one is named, where it belongs.
+
+        It walks all that follows, so that it is asked last: of a permit that is going to be called wrong.
+        """
+        for client_order_id, body in self.session.rows(CHANGES, account=self.account, after=wanted[0]):
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # a wrong entry, named when it is reached
+                said = dict(zip(granted.SAID, json.loads(body)["permit"], strict=True))
+                is_gone = self.session.row(PERMIT, account=self.account, client_order_id=client_order_id) is None
+                if said["changes_order"] == wanted[1] and is_gone:
+                    yield said["becomes"], said["risk_price_e4"]
 
     # -- violations -------------------------------------------------------------------------------------------
 
@@ -162,6 +187,7 @@ class Hanging:
         for row, said in claiming:
             sequence, claim = row[0], said["violations"]
             found = there.get(sequence, [])
+            found.sort(key=_id)
             if not _is(found, claim):
                 found = self.session.rows(OF_ENTRY, account=self.account, sequence=sequence)
                 if not _is(self._with_archived(sequence, found), claim):

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 
 from riskguard.core.state import INACTIVE_WORDS
 from riskguard.home import sqlite_path
-from riskguard.services.audit.hanging import Entry, Hanging
+from riskguard.services.audit.chain import Entry, true_of
+from riskguard.services.audit.hanging import Hanging
 from riskguard.services.audit.reading import snapshot
 from riskguard.store.journal import PART, SIGNED, Walker, Wrong
 from riskguard.store.secrets import audit_key
@@ -109,7 +110,7 @@ class Part:
         rows: Entries found true, from the first on. last_hash: Of the last of them.
         signed, unjudged: Entries whose mac was judged true, and those whose mac nobody could judge: no key at hand.
         unknown: (sequence, key id) of the first mac of a key that is not at hand.
-        unsigned: The first entry without a mac after the last seal of this part; None: none. unsigned_rows: How many.
+        unsigned: The first entry without a mac after the last seal of this part; None: none.
         unsigned_late: The first of them behind an entry with a mac. first_signed: The first entry with a true mac.
         seal: Sequence of the last seal, by which somebody with the key answers for what stands before it.
     """
@@ -124,7 +125,6 @@ class Part:
     unjudged: int = 0
     unknown: tuple[int, str] | None = None
     unsigned: int | None = None
-    unsigned_rows: int = 0
     unsigned_late: int | None = None
     first_signed: int | None = None
     seal: int | None = None
@@ -148,23 +148,16 @@ def walk(
         rows = session.rows(PART, account=account, after=walker.next - 1, most=most)
         if before is None and first > 1 and rows and walker.next == first:
             walker.previous = rows[0][7]  # the row before is missing, which the part before says
-        entries: list[Entry] = []
-        for row in rows:
-            wrong, said = walker.judge(row)
-            wrong = wrong or _judge_mac(part, keys, row, said)
-            if wrong is not None:
-                part.wrong = wrong
-                break
-            entries.append((row, said))
+        entries, part.wrong = true_of(walker, rows)
+        _judge_macs(part, keys, entries)
         try:
             if (wrong := hung.wrong(entries)) is not None:
                 part.wrong = wrong
                 entries = [each for each in entries if each[0][0] < (wrong.sequence or 0)]
             _take(session, part, entries, replay)
         except (KeyError, TypeError, AttributeError, ValueError) as e:
-            part.wrong = Wrong(
-                walker.next - len(entries), "content", f"an entry says what riskguard does not write: {e!r}"
-            )
+            said = f"an entry says what riskguard does not write: {e!r}"
+            part.wrong = Wrong(entries[0][0][0], "content", said)
         on_rows(len(entries))
         if part.wrong is None and len(rows) < most:
             ends = f"sequence {walker.next} is missing and all after it: rows were cut off the end"
@@ -190,14 +183,30 @@ def _comes_out_again(session: Session, body: str) -> bool:
     return replay(session, json.loads(body)) is not False
 
 
+def _judge_macs(part: Part, keys: AuditKeys | None, entries: list[Entry]) -> None:
+    """Judge the macs of *entries*; what comes from the first wrong one on is taken out of them."""
+    if entries and not any([row[9] for row, _said in entries]):
+        _unsigned(part, entries[0][0][0])
+        return
+    for at, (row, said) in enumerate(entries):
+        wrong = _judge_mac(part, keys, row, said)
+        if wrong is not None:
+            part.wrong = wrong
+            del entries[at:]
+            return
+
+
+def _unsigned(part: Part, sequence: int) -> None:
+    if part.unsigned is None:
+        part.unsigned = sequence
+    if part.unsigned_late is None and part.first_signed is not None:
+        part.unsigned_late = sequence
+
+
 def _judge_mac(part: Part, keys: AuditKeys | None, row: tuple[Any, ...], said: dict[str, Any]) -> Wrong | None:
     sequence, digest, mac = row[0], row[8], row[9]
     if not mac:
-        part.unsigned_rows += 1
-        if part.unsigned is None:
-            part.unsigned = sequence
-        if part.unsigned_late is None and part.first_signed is not None:
-            part.unsigned_late = sequence
+        _unsigned(part, sequence)
         return None
     if keys is None:
         part.unjudged += 1
@@ -213,7 +222,7 @@ def _judge_mac(part: Part, keys: AuditKeys | None, row: tuple[Any, ...], said: d
     if part.first_signed is None:
         part.first_signed = sequence
     if is_seal(row[2], said):
-        part.seal, part.unsigned, part.unsigned_late, part.unsigned_rows = sequence, None, None, 0
+        part.seal, part.unsigned, part.unsigned_late = sequence, None, None
     return None
 
 

@@ -8,6 +8,7 @@ processes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import time
@@ -31,8 +32,10 @@ from riskguard.store.statements import fixed, param, prepare
 from riskguard.store.tables.control import control_changes
 from riskguard.store.tables.journal import account_heads, decisions
 
-PART_ROWS: Final = 50_000
-"""Entries one process judges at once."""
+PART_ROWS: Final = 10_000
+"""Entries one process judges at once: few enough that nobody waits long for who is last."""
+START_PARTS: Final = 4
+"""A process that starts costs about as much as judging so many parts: shorter journals are judged in this one."""
 JOBS_MAX: Final = 8
 
 Progress = Callable[[int, int], None]
@@ -61,8 +64,8 @@ def verify(
     Verify the journal. *accounts*: those alone; *since_us*, *since*: entries from that moment, or sequence, on.
 
     What lies before the first entry asked for is taken as it stands. *keys* are those at hand, unless given. With *jobs*
-    above 1 long chains are judged by that many processes, which start anew and import the program that asks: it must
-    be one that can be imported. *replay* decides every order again.
+    above 1 long chains are judged by that many processes, this one among them; the others start anew and import the
+    program that asks: it must be one that can be imported. *replay* decides every order again.
 
     Raises AuditKeyError for a key source that may not be used, AnchorError for an anchor log that is none,
     UnknownAccountError, StoreUnavailableError. What was found wrong is in the report, not raised: see `Audit.require`.
@@ -83,17 +86,18 @@ def verify(
             done += rows
             on_progress(done, total)
 
-        if jobs > 1 and keys is None and len(tasks) > 1:
-            for part in _apart(store.url, tasks, replay, jobs):
+        def here(account: str, first: int, last: int) -> Part:
+            return walk(session, account, first, last, keys=at_hand, replay=replay, archives=archives, on_rows=moved)
+
+        if jobs > 1 and keys is None and total > START_PARTS * part_rows:
+            for part, is_ours in _apart(store.url, tasks, replay, jobs, here):
                 found[part.account].append(part)
-                moved(part.rows)
+                if not is_ours:
+                    moved(part.rows)
         else:
             for account, first, last in tasks:
-                if any(each.wrong for each in found[account]):
-                    continue  # nothing can be said beyond a wrong entry
-                found[account].append(
-                    walk(session, account, first, last, keys=at_hand, replay=replay, archives=archives, on_rows=moved)
-                )
+                if not any(each.wrong for each in found[account]):  # nothing can be said beyond a wrong entry
+                    found[account].append(here(account, first, last))
         whole = not asked and since_us is None and since is None
         claims = {account: _judge(session, report, account, found[account], at_hand, whole) for account in found}
         if anchors is not None:
@@ -157,10 +161,31 @@ def jobs_usual() -> int:
     return min(JOBS_MAX, os.cpu_count() or 1)
 
 
-def _apart(url: str, tasks: list[_Span], replay: bool, jobs: int) -> Iterator[Part]:
-    """Judge the parts in other processes, started anew: a fork would carry connections over."""
-    with ProcessPoolExecutor(min(jobs, len(tasks)) or 1, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(walk_apart, [(url, *task, replay) for task in tasks])
+def _apart(
+    url: str, tasks: list[_Span], replay: bool, jobs: int, here: Callable[[str, int, int], Part]
+) -> Iterator[tuple[Part, bool]]:  # fmt: skip
+    """
+    Judge the parts in *jobs* processes; yields each with whether it was judged in this one.
+
+    The others are started anew: a fork would carry connections over. This one begins at once, from the other end.
+    """
+    with ProcessPoolExecutor(min(jobs, len(tasks)) - 1, multiprocessing.get_context("spawn")) as pool:
+        asked = [pool.submit(walk_apart, (url, *task, replay)) for task in tasks]
+        collects = gc.isenabled()
+        gc.disable()  # as in the others: nothing here makes cycles
+        try:
+            elsewhere = []
+            for task, future in zip(reversed(tasks), reversed(asked), strict=True):
+                if future.cancel():
+                    yield here(*task), True
+                else:
+                    elsewhere.append(future)
+            for future in elsewhere:
+                yield future.result(), False
+        finally:
+            if collects:
+                gc.enable()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 # -- what was found -------------------------------------------------------------------------------------------
