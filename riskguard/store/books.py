@@ -5,22 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import ist_us
 from riskguard.core.money import to_decimal, to_e4
 from riskguard.core.params import as_decimal
 from riskguard.core.quote import Quote
 from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, greater, insert_into, param, prepare
-from riskguard.store.tables.funds import funds
-from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
-from riskguard.store.tables.portfolio import holdings, positions
-from riskguard.store.tables.reconciliation import unsolicited_orders
-from riskguard.store.tables.runs import day_baselines, day_books, marks
-from riskguard.store.tables.snapshots import snapshots
-from riskguard.store.tables.statements import trades
+from riskguard.store.spelling import fixed, greater, insert_into, param, prepare, sa, tables
+
+funds = tables.funds.funds
+orders = tables.orders.orders
+holdings, positions = tables.portfolio.holdings, tables.portfolio.positions
+unsolicited_orders = tables.reconciliation.unsolicited_orders
+day_baselines, day_books, marks = tables.runs.day_baselines, tables.runs.day_books, tables.runs.marks
+snapshots = tables.snapshots.snapshots
+trades = tables.statements.trades
 
 _b = day_books.c
 LINE_COLUMNS = (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from riskguard.core.news import FeedHealth
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.live_updates import websocket_connections, websocket_messages
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+websocket_connections = tables.live_updates.websocket_connections
+websocket_messages = tables.live_updates.websocket_messages
 
 _w, _m = websocket_connections.c, websocket_messages.c
 OPEN = insert_into(

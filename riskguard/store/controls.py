@@ -13,18 +13,19 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.core.checks import CHECKS, by_name
 from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.params import as_decimal
 from riskguard.core.state import INACTIVE_WORDS, Cause, TradingState
 from riskguard.errors import RulebookError, StoreUnavailableError
 from riskguard.store.session import BUMP_EPOCH, GLOBAL, NEXT_GENERATION, Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.control import control_actions, control_changes, traders_control
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import state_causes
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+control_actions = tables.control.control_actions
+control_changes = tables.control.control_changes
+traders_control = tables.control.traders_control
+decisions = tables.journal.decisions
+state_causes = tables.runs.state_causes
 
 _c = traders_control.c
 _LIMIT_COLUMNS = (

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from riskguard.core.order import Order
 from riskguard.store import loader
 from riskguard.store.permits import correlation_id
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.copy_trading import copy_mappings
-from riskguard.store.tables.funds import funds
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
+
+copy_mappings = tables.copy_trading.copy_mappings
+funds = tables.funds.funds
 
 _c = copy_mappings.c
 _f = funds.c

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import sqlalchemy as sa
 from pydantic import ValidationError
 
 from riskguard.core.copying import CopyRule
@@ -12,9 +11,10 @@ from riskguard.core.params import explain
 from riskguard.errors import SettingsError, UnknownAccountError
 from riskguard.store.queries.settings import SAVE
 from riskguard.store.session import ACCOUNTS, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.authentication import config
-from riskguard.store.tables.statements import trades
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
+
+config = tables.authentication.config
+trades = tables.statements.trades
 
 PREFIX = "riskguard.copy."
 RULES = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(fixed(f"{PREFIX}%"))))

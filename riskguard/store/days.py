@@ -7,8 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from riskguard.core.calendar import ist_us
 from riskguard.core.charges import ChargeLines
 from riskguard.core.money import to_e4
@@ -16,13 +14,16 @@ from riskguard.core.params import as_decimal
 from riskguard.core.seen import SeenFunds, SeenPosition
 from riskguard.store import books
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.funds import funds
-from riskguard.store.tables.journal import permits
-from riskguard.store.tables.portfolio import holdings, positions
-from riskguard.store.tables.runs import day_baselines, day_books, pnl_readings
-from riskguard.store.tables.settlement import cash_flows, day_charges, settlement_prices
-from riskguard.store.tables.statements import trades
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+funds = tables.funds.funds
+permits = tables.journal.permits
+holdings, positions = tables.portfolio.holdings, tables.portfolio.positions
+day_baselines, day_books, pnl_readings = tables.runs.day_baselines, tables.runs.day_books, tables.runs.pnl_readings
+cash_flows = tables.settlement.cash_flows
+day_charges = tables.settlement.day_charges
+settlement_prices = tables.settlement.settlement_prices
+trades = tables.statements.trades
 
 LineKey = tuple[str, str, str]
 

@@ -18,8 +18,9 @@ from sqlalchemy.sql import visitors
 
 from riskguard.locate import folder
 from riskguard.store import tables
+from riskguard.store.bounds import REAL_ABS_MAX
 from riskguard.store.tables import history
-from riskguard.store.tables.base import EPOCH_S_MAX, REAL_ABS_MAX, SCHEMA_VERSION, Stored, metadata, v3_columns
+from riskguard.store.tables.base import EPOCH_S_MAX, SCHEMA_VERSION, Stored, metadata, v3_columns
 from riskguard.store.views import VIEWS
 
 AREAS: Final = {
@@ -101,6 +102,7 @@ PURPOSES: Final = {
     "idx_control_changes_open": "what plain SQL changed and the journal does not have yet",
     "uq_decisions_client_order_id": "one answer per client order id, for ever",
     "idx_permits_live": "what holds quantity now",
+    "idx_day_books_open": "the lines of a day that are not flat",
     "idx_permits_basket": "the permits that were granted together",
     "idx_permits_order": "the permit of an order the broker names",
     "idx_state_causes_standing": "what stops or slows an account now",

@@ -7,6 +7,7 @@ Only what a transaction of this process has just written may be folded; anybody 
 from __future__ import annotations
 
 from riskguard.core.account import TimeLog, signature
+from riskguard.core.book import Line
 from riskguard.core.checks.order_to_trade_ratio import is_inside
 from riskguard.core.decide import Decision
 from riskguard.store.loader import ATTEMPTS_LOOKED_AT, Loaded, reserve
@@ -46,7 +47,7 @@ def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
     fold_attempt(loaded, decision)
     account = loaded.account
     reserve(loaded, row)
-    account.positions[(row.exchange_segment, row.security_id)][row.product].refresh()
+    add_up(account.positions[(row.exchange_segment, row.security_id)][row.product], row.client_order_id)
     if len(account.same) > SAME_ORDER_MAX:
         account.same.clear()
         raise MemoryFullError
@@ -55,6 +56,21 @@ def fold_grant(loaded: Loaded, decision: Decision, row: PermitRow) -> None:
         account.day_orders[band_pct_e2] += is_far(row, band_pct_e2)
     expires = row.expires_at_us
     loaded.next_expiry_us = expires if loaded.next_expiry_us is None else min(loaded.next_expiry_us, expires)
+
+
+def add_up(line: Line, key: str) -> None:
+    """
+    Do what `line.refresh()` does, for one more order: whoever has a thousand working must not add all up for each.
+
+    An exit of an OCO group counts with the others of it, and a line that was just begun has nothing derived yet.
+    """
+    added = line.working.get(key)
+    if added is None or added.covers or (added.exit_group and added.reducing) or len(line.working) == 1:
+        line.refresh()
+    elif added.sign > 0:
+        line.buying += added.remaining
+    else:
+        line.selling += added.remaining
 
 
 def is_far(row: PermitRow, band_pct_e2: int) -> bool:

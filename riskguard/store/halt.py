@@ -38,6 +38,25 @@ def prepare(directory: Path) -> None:
     arm(directory)
 
 
+def was_lost(directory: Path) -> bool:
+    """
+    Say whether `halt/` is missing where there was one, by what `prepare` makes after it.
+
+    Then everybody is halted until a person releases. Where nothing of ours ever was, nothing can have been lost.
+    """
+    return not (directory / HALT).is_dir() and ((directory / ARMED).is_dir() or (directory / GATE).is_dir())
+
+
+def prepare_new(directory: Path) -> bool:
+    """
+    Do as `prepare` does, except where `halt/` was lost, which only a person's release brings back: False then.
+    """
+    if was_lost(directory):
+        return False
+    prepare(directory)
+    return True
+
+
 def arm(directory: Path) -> None:
     """Keep `SPARES` prepared files in `armed/`; a failure is no reason to stop (the disk may be full)."""
     with contextlib.suppress(OSError):
@@ -124,9 +143,9 @@ def _make_again(directory: Path) -> None:
     Other flags may have been lost with it, so one for everybody takes their place, which a person releases. Where the
     directory never was (this user's first kill on this host) there was nothing to lose.
     """
-    was_lost = (directory / ARMED).is_dir()
-    (directory / HALT).mkdir(parents=True, mode=0o700)
-    if was_lost:
+    is_lost = was_lost(directory)
+    (directory / HALT).mkdir(parents=True, exist_ok=True, mode=0o700)  # another kill, or a release, may be first
+    if is_lost:
         everybody = directory / HALT / flag_name(GLOBAL, new_kill_id())
         descriptor = os.open(everybody, os.O_CREAT | os.O_WRONLY, 0o600)
         try:

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from riskguard.errors import StoreError
 from riskguard.store.session import Session
-from riskguard.store.statements import Prepared, fixed, insert_into, param, prepare
+from riskguard.store.spelling import Prepared
+from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables.live_updates import websocket_messages
 from riskguard.store.tables.orders import order_events
 from riskguard.store.tables.postback import postback_configs, postback_events, postback_ids

@@ -6,16 +6,17 @@ import hashlib
 import json
 from typing import Any, Final, NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.core.facts import canonical
 from riskguard.core.limits import LimitSet
 from riskguard.store import controls
 from riskguard.store.secrets import audit_key
 from riskguard.store.session import ADVANCE, GLOBAL, Head, Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.control import control_actions
-from riskguard.store.tables.journal import account_heads, decisions, limit_sets
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+control_actions = tables.control.control_actions
+account_heads = tables.journal.account_heads
+decisions = tables.journal.decisions
+limit_sets = tables.journal.limit_sets
 
 SIGNED: Final = "decision"
 """What the mac of an entry is about; see `secrets.audit_key`."""

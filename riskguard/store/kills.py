@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.journal import permits
-from riskguard.store.tables.runs import backstops, kill_runs, kill_steps
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+permits = tables.journal.permits
+backstops, kill_runs, kill_steps = tables.runs.backstops, tables.runs.kill_runs, tables.runs.kill_steps
 
 _k = kill_runs.c
 _RUN = (

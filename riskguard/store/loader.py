@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.core.account import Account, InstrumentKey, PnlReading, TimeLog
 from riskguard.core.book import Working
 from riskguard.core.calendar import Calendar
@@ -24,12 +22,18 @@ from riskguard.store import books, controls, permits
 from riskguard.store.market import market_tables
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import GLOBAL, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.instruments import instruments
-from riskguard.store.tables.journal import accounts, decisions, refusal_repeats
-from riskguard.store.tables.journal import permits as permit_table
-from riskguard.store.tables.runs import day_baselines, day_books, pnl_readings, sweeps
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 from riskguard.store.violations import Loop
+
+instruments = tables.instruments.instruments
+accounts = tables.journal.accounts
+decisions = tables.journal.decisions
+refusal_repeats = tables.journal.refusal_repeats
+permit_table = tables.journal.permits
+day_baselines = tables.runs.day_baselines
+day_books = tables.runs.day_books
+pnl_readings = tables.runs.pnl_readings
+sweeps = tables.runs.sweeps
 
 DAY_US = 86_400_000_000
 ATTEMPTS_LOOKED_AT = 5_000
@@ -124,6 +128,7 @@ class Loaded:
     account: Account
     group: str
     key: tuple[object, ...] = ()
+    limits_key: tuple[object, ...] | None = None  # see `limits_key`
     next_expiry_us: int | None = None
     expiries: dict[str, int] = field(default_factory=dict)  # granted permits by id
     known_instruments: set[InstrumentKey] = field(default_factory=set)
@@ -159,13 +164,23 @@ def group_of(session: Session, account: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def load(session: Session, name: str, group: str, now_us: int, *, whole_day: bool = False) -> Loaded:
+def load(
+    session: Session, name: str, group: str, now_us: int, *, whole_day: bool = False, before: Loaded | None = None
+) -> Loaded:  # fmt: skip
     """
     Read the account; with *whole_day* also the lines that are flat again, which only the day's P&L needs.
+
+    *before* is what this process kept of it, as of a transaction that stands: its limits are taken over where nobody has
+    touched them since. Everything else is read.
     """
     date = session_date(now_us)
-    account = Account(name, date, limits=controls.limits(session, name, group))
-    loaded = Loaded(account, group)
+    key = limits_key(session, name, group)
+    if before is not None and key is not None and before.limits_key == key:
+        limits = before.account.limits
+    else:
+        limits = controls.limits(session, name, group)
+    account = Account(name, date, limits=limits)
+    loaded = Loaded(account, group, limits_key=key)
     account.causes = (
         *controls.kill_causes(session, name, group),
         *controls.standing_causes(session, name, group),
@@ -422,6 +437,18 @@ def _instrument(row: tuple[Any, ...], day: str | None, tables: MarketTables) -> 
         isin=str(isin or ""),
     )
     return found if day is None else tables.enrich(found, day)
+
+
+def limits_key(session: Session, name: str, group: str) -> tuple[object, ...] | None:
+    """
+    Return what stays the same while nobody touches a row of `traders_control` that concerns the account.
+
+    None where a head is missing that would say so: its limits are then read each time.
+    """
+    owners = (name, GLOBAL, f"GROUP:{group}") if group else (name, GLOBAL)
+    found = [session.heads.get(owner) for owner in owners]
+    drawn = [head.controls for head in found if head is not None]
+    return (session.store.opened, *owners, *drawn) if len(drawn) == len(owners) else None
 
 
 def cache_key(session: Session, name: str, group: str, opened: int, now_us: int) -> tuple[object, ...]:

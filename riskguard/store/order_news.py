@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from riskguard.core.money import to_decimal, to_e4
 from riskguard.core.news import OrderNews
 from riskguard.core.params import as_decimal
 from riskguard.core.seen import SeenOrder
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.orders import TERMINAL_STATUSES, orders
+from riskguard.store.spelling import param, prepare, sa, tables
+
+orders = tables.orders.orders
 
 _o = orders.c
 STANDING = prepare(

@@ -15,8 +15,9 @@ from typing import Final
 from riskguard.errors import StoreError
 from riskguard.ports import Clock
 from riskguard.store.session import Store
-from riskguard.store.statements import fixed, param, upsert
-from riskguard.store.tables.authentication import rate_limit_tracking
+from riskguard.store.spelling import fixed, param, tables, upsert
+
+rate_limit_tracking = tables.authentication.rate_limit_tracking
 
 WINDOW_S: Final = 60
 FLUSH_EVERY_US: Final = 1_000_000

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.core.pnl import DayPnl
 from riskguard.core.pnl_views import PnlViews
 from riskguard.store.kills import (
@@ -23,8 +21,9 @@ from riskguard.store.kills import (
     take_run,
 )
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.runs import leases, pnl_readings, sweeps
+from riskguard.store.spelling import insert_into, param, prepare, sa, tables
+
+leases, pnl_readings, sweeps = tables.runs.leases, tables.runs.pnl_readings, tables.runs.sweeps
 
 __all__ = [
     "KILLS_OF_SCOPE", "RUN", "KillRun", "claim_slot", "end_kills", "finish_slot", "in_doubt", "intend", "last_round",

@@ -14,15 +14,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import sqlalchemy as sa
-
 from riskguard.core.limits import LimitSet
 from riskguard.errors import StoreError, StoreUnavailableError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.ports import Clock
 from riskguard.store.halt import read_generation
-from riskguard.store.statements import Prepared, insert_into, param, prepare
-from riskguard.store.tables.journal import account_heads, accounts
+from riskguard.store.spelling import Prepared, insert_into, param, prepare, sa, tables
+
+account_heads, accounts = tables.journal.account_heads, tables.journal.accounts
 
 GLOBAL = "GLOBAL"
 CLOSE_WAIT_S = 5.0
@@ -49,11 +48,12 @@ class Head(NamedTuple):
     epoch: int
     version: int
     generation: int
+    controls: int
 
 
 _h = account_heads.c
 HEADS = prepare(
-    sa.select(_h.account, _h.sequence, _h.last_hash, _h.epoch, _h.version, _h.generation).where(
+    sa.select(_h.account, _h.sequence, _h.last_hash, _h.epoch, _h.version, _h.generation, _h.controls).where(
         _h.account.in_([param("account"), param("global_"), param("group_name")])
     )
 )

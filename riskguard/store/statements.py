@@ -1,7 +1,8 @@
 """
-Statements: written as SQLAlchemy Core, compiled once per database, run on the driver's own cursor.
+Statements in SQLAlchemy Core itself, compiled once per database, run on the driver's own cursor.
 
-Core is the one spelling for both databases; its execution layer would cost more than the statements do.
+Core is the one spelling for both databases; its execution layer would cost more than the statements do. What a check's
+process runs is written with `spelling` instead, which says the same and imports nothing until Core is needed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from riskguard.store import texts
+from riskguard.store.spelling import Compiled, Prepared
+
 _SQLITE = sqlite.dialect(paramstyle="named")
 
-Compiled = tuple[str, dict[str, Any]]
+Pair = tuple[sa.sql.expression.ClauseElement, sa.sql.expression.ClauseElement]
+"""One statement as SQLite and as PostgreSQL have it, where Core spells it twice."""
 
 
 @cache
@@ -29,50 +34,11 @@ def _postgresql() -> sa.Dialect:
     return dialect
 
 
-class Prepared:
-    """
-    One statement; `sql` is its text with named parameters, `constants` the values written into it.
-
-    Compiled at its first use, for the database that uses it: a process uses some of them, and compiling all would
-    be most of its start.
-    """
-
-    __slots__ = ("_core", "_core_postgresql", "_postgresql", "_sqlite")
-
-    def __init__(
-        self, core: sa.sql.expression.ClauseElement, postgresql: sa.sql.expression.ClauseElement | None = None
-    ) -> None:
-        self._core = core
-        self._core_postgresql = core if postgresql is None else postgresql
-        self._sqlite: Compiled | None = None
-        self._postgresql: Compiled | None = None
-
-    def compiled(self) -> Compiled:
-        """Return (text, constants) for SQLite; the hot path asks this once per statement and gets what is kept."""
-        kept = self._sqlite
-        if kept is None:
-            kept = self._sqlite = _text(self._core, _SQLITE)
-        return kept
-
-    def on_postgresql(self) -> Compiled:
-        """Return (text, constants) for psycopg."""
-        kept = self._postgresql
-        if kept is None:
-            kept = self._postgresql = _text(self._core_postgresql, _postgresql())
-        return kept
-
-    @property
-    def sql(self) -> str:
-        return self.compiled()[0]
-
-    @property
-    def constants(self) -> dict[str, Any]:
-        return self.compiled()[1]
-
-
-def _text(core: sa.sql.expression.ClauseElement, dialect: sa.Dialect) -> Compiled:
-    made = core.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    return str(made), {name: value for name, value in (made.params or {}).items() if value is not None}
+def text_of(core: sa.sql.expression.ClauseElement, dialect: texts.Dialect) -> Compiled:
+    """Return the text of *core* with named parameters, and the values written into it."""
+    spoken = _SQLITE if dialect == "sqlite" else _postgresql()
+    compiled = core.compile(dialect=spoken, compile_kwargs={"render_postcompile": True})
+    return str(compiled), {name: value for name, value in (compiled.params or {}).items() if value is not None}
 
 
 def param(name: str, kind: sa.types.TypeEngine[Any] | None = None) -> sa.BindParameter[Any]:
@@ -124,6 +90,11 @@ def insert_into(table: sa.Table, *columns: str, ignore: bool = False, replace: b
 
     *replace* leaves nothing of the row that stood: columns not named go back to their defaults.
     """
+    return Prepared(*inserts(table, *columns, ignore=ignore, replace=replace))
+
+
+def inserts(table: sa.Table, *columns: str, ignore: bool = False, replace: bool = False) -> Pair:
+    """Return what `insert_into` prepares."""
     values = {name: param(name) for name in columns}
     lite = sa.insert(table).values(values)
     server = postgresql.insert(table).values(values)
@@ -137,7 +108,7 @@ def insert_into(table: sa.Table, *columns: str, ignore: bool = False, replace: b
         lite = lite.prefix_with("OR REPLACE")
         server = server.on_conflict_do_update(index_elements=list(key), set_=changed)
     number = _number(table)
-    return Prepared(lite, server if number is None else server.returning(table.c[number]))
+    return lite, server if number is None else server.returning(table.c[number])
 
 
 def upsert(
@@ -145,9 +116,17 @@ def upsert(
     where: sa.ColumnElement[bool] | None = None,
 ) -> Prepared:  # fmt: skip
     """INSERT *values*; where *key* (of the partial index with *where*) stands, set what *update* makes of the new row."""
+    return Prepared(*upserts(table, values, key=key, update=update, where=where))
+
+
+def upserts(
+    table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...], update: Callable[[Any], dict[str, Any]],
+    where: sa.ColumnElement[bool] | None = None,
+) -> Pair:  # fmt: skip
+    """Return what `upsert` prepares."""
     lite, server = sqlite.insert(table).values(values), postgresql.insert(table).values(values)
     how: dict[str, Any] = {"index_elements": list(key), "index_where": where}
-    return Prepared(
+    return (
         lite.on_conflict_do_update(**how, set_=update(lite.excluded)),
         server.on_conflict_do_update(**how, set_=update(server.excluded)),
     )

@@ -12,8 +12,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.core.account import Account, InstrumentKey, TimeLog, Unfunded
 from riskguard.core.book import SETTLE_US
 from riskguard.core.calendar import Calendar
@@ -25,16 +23,21 @@ from riskguard.core.quote import Quote
 from riskguard.core.terms import CASH_SEGMENTS
 from riskguard.store import loader
 from riskguard.store import permits as permit_rows
+from riskguard.store.bounds import LIVE_PERMIT_STATES
 from riskguard.store.calendar import calendar
 from riskguard.store.loader import Loaded
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import control_actions, risk_violations
-from riskguard.store.tables.funds import funds, margin_requirements
-from riskguard.store.tables.instruments import instruments
-from riskguard.store.tables.journal import LIVE_PERMIT_STATES, account_heads, order_messages, permits, refusal_repeats
-from riskguard.store.tables.statements import trades
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 from riskguard.store.violations import Loop
+
+control_actions, risk_violations = tables.control.control_actions, tables.control.risk_violations
+funds, margin_requirements = tables.funds.funds, tables.funds.margin_requirements
+instruments = tables.instruments.instruments
+account_heads = tables.journal.account_heads
+order_messages = tables.journal.order_messages
+permits = tables.journal.permits
+refusal_repeats = tables.journal.refusal_repeats
+trades = tables.statements.trades
 
 MARGIN_AGE_S_MAX = 60
 """A requirement older than this was asked about another market. Source: checks.md §1 `margin_available`."""
@@ -143,7 +146,10 @@ MODIFICATIONS = prepare(
 _i = instruments.c
 SPOT_KEYS = prepare(
     sa.select(_i.exchange_segment, _i.security_id)
-    .where(_i.symbol == param("symbol"), _i.exchange_segment.in_([fixed(each) for each in ("IDX_I", *CASH_SEGMENTS)]))
+    .where(
+        _i.symbol == param("symbol"),
+        _i.exchange_segment.in_([fixed(each) for each in ("IDX_I", *sorted(CASH_SEGMENTS))]),
+    )
     .order_by(_i.exchange_segment)
 )
 # Shares with derivatives on either exchange; by kind, which has an index: a master has some hundred of them.

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.reconciliation import book_differences, unsolicited_orders
-from riskguard.store.tables.runs import leases, sweeps
-from riskguard.store.tables.snapshots import snapshots
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+book_differences = tables.reconciliation.book_differences
+unsolicited_orders = tables.reconciliation.unsolicited_orders
+leases, sweeps = tables.runs.leases, tables.runs.sweeps
+snapshots = tables.snapshots.snapshots
 
 FINDINGS_CHARS_MAX = 8_000
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from riskguard.core.money import to_decimal, to_e4
 from riskguard.core.params import as_decimal
 from riskguard.core.seen import SeenOrder, SeenTrade
 from riskguard.store import books, permits
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.runs import day_books
-from riskguard.store.tables.statements import trades
+from riskguard.store.spelling import insert_into, param, prepare, sa, tables
+
+day_books = tables.runs.day_books
+trades = tables.statements.trades
 
 _t, _b = trades.c, day_books.c
 OF_ORDER = prepare(

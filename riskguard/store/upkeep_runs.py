@@ -7,11 +7,10 @@ import os
 import secrets
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.upkeep import upkeep_runs
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+upkeep_runs = tables.upkeep.upkeep_runs
 
 ATTEMPTS_MAX = 3
 DETAIL_CHARS_MAX = 4_000

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.checks.repeated_execution import NOT_COUNTED
 from riskguard.core.decide import Decision
 from riskguard.core.facts import canonical
@@ -22,12 +20,13 @@ from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 from riskguard.redaction import clean
 from riskguard.store import journal
+from riskguard.store.bounds import REAL_ABS_MAX
 from riskguard.store.halt import sync_directory
 from riskguard.store.session import ACCOUNTS, Session
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.base import REAL_ABS_MAX
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import adopted_files, refusal_repeats
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
+
+risk_violations = tables.control.risk_violations
+adopted_files, refusal_repeats = tables.journal.adopted_files, tables.journal.refusal_repeats
 
 REPEAT_US = 1_000_000
 REPEATS_KEPT_MAX = 10_000

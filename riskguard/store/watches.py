@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from riskguard.core.limits import Limit
 from riskguard.core.live.verdict import Memory, rearmed
 from riskguard.store.loader import session_date
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, param, prepare, upsert
-from riskguard.store.tables.live import live_watches
+from riskguard.store.spelling import fixed, param, prepare, sa, tables, upsert
+
+live_watches = tables.live.live_watches
 
 _w = live_watches.c
 WATCHES = prepare(

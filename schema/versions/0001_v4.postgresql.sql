@@ -9,6 +9,7 @@ CREATE TABLE account_heads (
     epoch BIGINT DEFAULT 0 NOT NULL,
     version BIGINT DEFAULT 0 NOT NULL,
     generation BIGINT DEFAULT 0 NOT NULL,
+    controls BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_account_heads PRIMARY KEY (account),
     CONSTRAINT ck_account_heads_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_account_heads_sequence CHECK (sequence >= 0),
@@ -366,6 +367,8 @@ CREATE TABLE day_books (
     CONSTRAINT ck_day_books_last_fill_us CHECK (last_fill_us >= 100000000000000),
     CONSTRAINT ck_day_books_base_proven CHECK (base_proven IN (0, 1))
 );
+
+CREATE INDEX idx_day_books_open ON day_books (account, session_date) WHERE start_quantity + filled_quantity <> 0;
 
 CREATE TABLE day_charges (
     account TEXT NOT NULL,
@@ -1641,6 +1644,24 @@ BEGIN
 END
 $body$;
 
+CREATE FUNCTION riskguard_bumps_limits() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    name text;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        FOR name IN SELECT r.name FROM (SELECT account_type FROM changed WHERE TRUE UNION SELECT account_type FROM replaced WHERE TRUE) AS r (name) ORDER BY r.name COLLATE "C" LOOP
+            UPDATE public.account_heads h SET version = h.version + 1, controls = floor((random() - 0.5) * 9007199254740992)::bigint WHERE h.account = name;
+        END LOOP;
+    ELSE
+        FOR name IN SELECT r.name FROM (SELECT account_type FROM changed WHERE TRUE GROUP BY 1) AS r (name) ORDER BY r.name COLLATE "C" LOOP
+            UPDATE public.account_heads h SET version = h.version + 1, controls = floor((random() - 0.5) * 9007199254740992)::bigint WHERE h.account = name;
+        END LOOP;
+    END IF;
+    RETURN NULL;
+END
+$body$;
+
 CREATE FUNCTION riskguard_bumps_global() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
@@ -1661,13 +1682,13 @@ CREATE TRIGGER accounts_delete_bumps AFTER DELETE ON accounts
 REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_account();
 
 CREATE TRIGGER traders_control_insert_bumps AFTER INSERT ON traders_control
-REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_account_type();
+REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_limits();
 
 CREATE TRIGGER traders_control_update_bumps AFTER UPDATE ON traders_control
-REFERENCING OLD TABLE AS replaced NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_account_type();
+REFERENCING OLD TABLE AS replaced NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_limits();
 
 CREATE TRIGGER traders_control_delete_bumps AFTER DELETE ON traders_control
-REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_account_type();
+REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_limits();
 
 CREATE TRIGGER permits_insert_bumps AFTER INSERT ON permits
 REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION riskguard_bumps_account();
@@ -2276,6 +2297,8 @@ REVOKE ALL ON FUNCTION riskguard_bumps_account() FROM PUBLIC;
 REVOKE ALL ON FUNCTION riskguard_bumps_account_type() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_bumps_bare() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION riskguard_bumps_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION riskguard_bumps_global() FROM PUBLIC;
 

@@ -8,12 +8,14 @@ CREATE TABLE account_heads (
     epoch INTEGER DEFAULT 0 NOT NULL,
     version INTEGER DEFAULT 0 NOT NULL,
     generation INTEGER DEFAULT 0 NOT NULL,
+    controls INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_account_heads PRIMARY KEY (account),
     CONSTRAINT ck_account_heads_account CHECK (trim(account) != '' AND length(account) <= 64),
     CONSTRAINT ck_account_heads_sequence CHECK (typeof(sequence) IN ('integer', 'null') AND sequence >= 0),
     CONSTRAINT ck_account_heads_epoch CHECK (typeof(epoch) IN ('integer', 'null') AND epoch >= 0),
     CONSTRAINT ck_account_heads_version CHECK (typeof(version) IN ('integer', 'null') AND version >= 0),
-    CONSTRAINT ck_account_heads_generation CHECK (typeof(generation) IN ('integer', 'null') AND generation >= 0)
+    CONSTRAINT ck_account_heads_generation CHECK (typeof(generation) IN ('integer', 'null') AND generation >= 0),
+    CONSTRAINT ck_account_heads_controls CHECK (typeof(controls) IN ('integer', 'null'))
 )
  STRICT;
 
@@ -379,6 +381,8 @@ CREATE TABLE day_books (
     CONSTRAINT ck_day_books_base_proven CHECK (typeof(base_proven) IN ('integer', 'null') AND base_proven IN (0, 1))
 )
  STRICT;
+
+CREATE INDEX idx_day_books_open ON day_books (account, session_date) WHERE start_quantity + filled_quantity <> 0;
 
 CREATE TABLE day_charges (
     account TEXT NOT NULL,
@@ -1624,11 +1628,11 @@ CREATE TRIGGER accounts_update_bumps AFTER UPDATE ON accounts BEGIN UPDATE accou
 
 CREATE TRIGGER accounts_delete_bumps AFTER DELETE ON accounts BEGIN UPDATE account_heads SET version = version + 1 WHERE account = OLD.account; END;
 
-CREATE TRIGGER traders_control_insert_bumps AFTER INSERT ON traders_control BEGIN UPDATE account_heads SET version = version + 1 WHERE account = NEW.account_type; END;
+CREATE TRIGGER traders_control_insert_bumps AFTER INSERT ON traders_control BEGIN UPDATE account_heads SET version = version + 1, controls = random() WHERE account = NEW.account_type; END;
 
-CREATE TRIGGER traders_control_update_bumps AFTER UPDATE ON traders_control BEGIN UPDATE account_heads SET version = version + 1 WHERE account = NEW.account_type; UPDATE account_heads SET version = version + 1 WHERE account = OLD.account_type AND OLD.account_type <> NEW.account_type; END;
+CREATE TRIGGER traders_control_update_bumps AFTER UPDATE ON traders_control BEGIN UPDATE account_heads SET version = version + 1, controls = random() WHERE account = NEW.account_type; UPDATE account_heads SET version = version + 1, controls = random() WHERE account = OLD.account_type AND OLD.account_type <> NEW.account_type; END;
 
-CREATE TRIGGER traders_control_delete_bumps AFTER DELETE ON traders_control BEGIN UPDATE account_heads SET version = version + 1 WHERE account = OLD.account_type; END;
+CREATE TRIGGER traders_control_delete_bumps AFTER DELETE ON traders_control BEGIN UPDATE account_heads SET version = version + 1, controls = random() WHERE account = OLD.account_type; END;
 
 CREATE TRIGGER permits_insert_bumps AFTER INSERT ON permits BEGIN UPDATE account_heads SET version = version + 1 WHERE account = NEW.account; END;
 

@@ -798,6 +798,7 @@ def test_ten_thousand_orders_take_ten_times_one_thousand_and_no_more_memory(tmp_
 
 
 @pytest.mark.soak
+@pytest.mark.alone
 def test_a_hundred_thousand_orders_in_a_minute(old: Path) -> None:
     with closing(v3_files.build(old, 3)) as connection:
         written = v3_files.fill(connection, 100_000)

@@ -27,10 +27,10 @@ from riskguard.services.kill import latch
 from riskguard.services.orders.permits import Permit
 from riskguard.services.orders.restating import restate
 from riskguard.store import journal, loader, permits, supply
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.loader import Loaded
 from riskguard.store.queries.working_orders import FOREIGN
 from riskguard.store.session import Session
-from riskguard.store.tables.orders import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
     from riskguard.services.orders.guard import RiskGuard

@@ -237,6 +237,8 @@ class RiskGuard:
         self, session: Session, loaded: Loaded, order: Order, emergency_by: str, flags: latch.Flags,
         known: tuple[Any, ...] | None, now_us: int,
     ) -> Decision:  # fmt: skip
+        if known is None and not flags.causes:
+            return decide(order, loaded.account, now_us, emergency_by)
         with latch.obeyed(loaded.account, flags):
             if known is None:
                 return decide(order, loaded.account, now_us, emergency_by)

@@ -74,7 +74,7 @@ class Kept:
         writes |= rulebooks.take_effect(session, name, now_us)
         writes |= book_loose(session, name, now_us) > 0
         session.read_heads(name, group)
-        loaded = loader.load(session, name, group, now_us)
+        loaded = loader.load(session, name, group, now_us, before=kept)
         supply.at_load(session, loaded, now_us)
         for (account, strategy, violation_id), repeats in self.repeats.counts.items():
             if account == name:  # asked here, and not on disk yet

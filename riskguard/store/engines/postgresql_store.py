@@ -24,7 +24,7 @@ from riskguard.home import host_home
 from riskguard.store.engines import postgresql
 from riskguard.store.halt import write_generation
 from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, CommitUnknownError, Head, Session, Store, StoreBusyError
-from riskguard.store.statements import Prepared
+from riskguard.store.spelling import Prepared
 from riskguard.store.triggers.postgresql import SCHEMA
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ LOCK: Final = 0x5249_534B_4755_4152
 _PATH: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
 _LOCK_ALONE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
 _LOCK_SHARED: Final = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
-_LOCK_HEADS: Final = """SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads
+_LOCK_HEADS: Final = """SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads
 ORDER BY account COLLATE "C" FOR UPDATE"""
 # The group's head first: whoever waits for it holds nothing that another of the group might want.
-_LOCK_ACCOUNT: Final = """SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads
+_LOCK_ACCOUNT: Final = """SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads
 WHERE account IN ({account},
     (SELECT 'GROUP:' || a.group_name FROM public.accounts a WHERE a.account = {account} AND a.group_name <> ''))
 ORDER BY starts_with(account, 'GROUP:') DESC FOR UPDATE;
-SELECT account, sequence, last_hash, epoch, version, generation FROM public.account_heads WHERE account = 'GLOBAL'"""
+SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads WHERE account = 'GLOBAL'"""
 _READING: Final = (
     f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATH}; "
     f"SET LOCAL statement_timeout = {round(STATEMENT_S_MAX * 1000)}"

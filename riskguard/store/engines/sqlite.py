@@ -163,7 +163,14 @@ class FileWatch:
 
         Raises DatabaseMissingError when the database was emptied in place.
         """
-        return self._look() == self._seen
+        stat = os.stat
+        try:
+            found = [stat(name) for name in self._names]
+        except OSError:
+            return self._look() == self._seen  # one is missing: slowly, and which
+        if not found[0].st_size:
+            self._look()  # says so
+        return tuple([(each.st_dev, each.st_ino) for each in found]) == self._seen
 
     @property
     def identity(self) -> object:

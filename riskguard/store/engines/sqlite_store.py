@@ -16,7 +16,7 @@ from riskguard.home import sqlite_path
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import gate
 from riskguard.store.session import CLOSE_WAIT_S, CommitUnknownError, Session, Store, StoreBusyError
-from riskguard.store.statements import Prepared
+from riskguard.store.spelling import Prepared
 
 INSIST_AFTER_S = 0.1
 

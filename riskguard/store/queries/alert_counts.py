@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.alerts import alert_channels, alert_deliveries, alerts
+alert_channels = tables.alerts.alert_channels
+alert_deliveries = tables.alerts.alert_deliveries
+alerts = tables.alerts.alerts
 
 _a, _d, _c = alerts.c, alert_deliveries.c, alert_channels.c
 FIELDS: Final = ("id", "account", "severity", "code", "message", "at_us", "came_again", "last_at_us", "queued_at_us")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.alerts import alerts
+alerts = tables.alerts.alerts
 
 _a = alerts.c
 ADD = insert_into(

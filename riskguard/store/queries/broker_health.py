@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import param, prepare, sa, tables
 
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.runs import day_books
+day_books = tables.runs.day_books
 
 _b = day_books.c
 TRADED = prepare(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from riskguard.core.terms import CASH_SEGMENTS
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.instruments import instruments
-from riskguard.store.tables.portfolio import positions
-from riskguard.store.tables.runs import day_books, sweeps
-from riskguard.store.tables.snapshots import snapshots
+from riskguard.store.spelling import param, prepare, sa, tables
+
+instruments = tables.instruments.instruments
+positions = tables.portfolio.positions
+day_books, sweeps = tables.runs.day_books, tables.runs.sweeps
+snapshots = tables.snapshots.snapshots
 
 HAS_DERIVATIVES = prepare(
     sa.select(sa.literal_column("1"))

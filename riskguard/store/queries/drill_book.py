@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.orders import live, orders
-from riskguard.store.tables.portfolio import holdings, positions
+live, orders = tables.orders.live, tables.orders.orders
+holdings, positions = tables.portfolio.holdings, tables.portfolio.positions
 
 _o, _h, _p = orders.c, holdings.c, positions.c
 RESTING = prepare(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import param, prepare, sa, tables
 
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.instruments import instruments
+instruments = tables.instruments.instruments
 
 _i = instruments.c
 KIND = prepare(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import param, prepare, sa, tables
 
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.authentication import config
+config = tables.authentication.config
 
 ROWS = prepare(sa.select(config.c.key, config.c.value).where(config.c.key.like(param("pattern"))))

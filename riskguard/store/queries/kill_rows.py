@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import insert_into, param, prepare, sa, tables
 
-from riskguard.store.statements import insert_into, param, prepare
-from riskguard.store.tables.runs import kill_runs
+kill_runs = tables.runs.kill_runs
 
 _k = kill_runs.c
 RUNS_OF_KILL = prepare(sa.select(_k.account).where(_k.kill_id == param("kill_id")))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.funds import funds, margin_requirements
-from riskguard.store.tables.journal import permits
-from riskguard.store.tables.runs import day_baselines, limit_days, marks
-from riskguard.store.tables.statements import trades
+risk_violations = tables.control.risk_violations
+funds, margin_requirements = tables.funds.funds, tables.funds.margin_requirements
+permits = tables.journal.permits
+day_baselines, limit_days, marks = tables.runs.day_baselines, tables.runs.limit_days, tables.runs.marks
+trades = tables.statements.trades
 
 _n, _v, _m, _f, _q = limit_days.c, risk_violations.c, marks.c, funds.c, margin_requirements.c
 USED = prepare(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import limit_days, pnl_readings
-from riskguard.store.tables.statements import trades
+risk_violations = tables.control.risk_violations
+decisions = tables.journal.decisions
+limit_days, pnl_readings = tables.runs.limit_days, tables.runs.pnl_readings
+trades = tables.statements.trades
 
 CHUNK: Final = 500
 _d, _v, _n, _r = decisions.c, risk_violations.c, limit_days.c, pnl_readings.c

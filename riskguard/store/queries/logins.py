@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.authentication import auth_tokens, config
+auth_tokens, config = tables.authentication.auth_tokens, tables.authentication.config
 
 _t = auth_tokens.c
 ACTIVE = prepare(sa.select(_t.id, _t.expires_at).where(_t.account_type == param("account"), _t.is_active == fixed(1)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from riskguard.store.statements import insert_into
-from riskguard.store.tables.funds import margin_requirements
+from riskguard.store.spelling import insert_into, tables
+
+margin_requirements = tables.funds.margin_requirements
 
 ADD = insert_into(
     margin_requirements, "account_type", "security_id", "exchange_segment", "quantity", "price", "product", "total_margin",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, insert_into, param, prepare
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import limit_days
+decisions = tables.journal.decisions
+limit_days = tables.runs.limit_days
 
 _d, _n = decisions.c, limit_days.c
 APPROVED = prepare(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import pnl_readings
+risk_violations = tables.control.risk_violations
+decisions = tables.journal.decisions
+pnl_readings = tables.runs.pnl_readings
 
 _v = risk_violations.c
 VIOLATIONS = prepare(

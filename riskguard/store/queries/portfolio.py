@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from riskguard.store.statements import insert_into
-from riskguard.store.tables.portfolio import holdings
-from riskguard.store.tables.statements import ledger_entries
+from riskguard.store.spelling import insert_into, tables
+
+holdings = tables.portfolio.holdings
+ledger_entries = tables.statements.ledger_entries
 
 ADD_HOLDING = insert_into(
     holdings, "snapshot_ts", "account_type", "security_id", "exchange_segment", "isin", "total_qty", "available_qty",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.runs import kill_runs, kill_steps
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
+
+risk_violations = tables.control.risk_violations
+kill_runs, kill_steps = tables.runs.kill_runs, tables.runs.kill_steps
 
 SHOWN_MAX = 12
 

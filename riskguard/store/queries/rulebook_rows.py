@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import control_actions
-from riskguard.store.tables.journal import decisions
-from riskguard.store.tables.runs import day_books
+control_actions = tables.control.control_actions
+decisions = tables.journal.decisions
+day_books = tables.runs.day_books
 
 _a, _d, _b = control_actions.c, decisions.c, day_books.c
 LAST_APPLY = prepare(

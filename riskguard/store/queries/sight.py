@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.copy_trading import copy_mappings
-from riskguard.store.tables.journal import accounts, permits
-from riskguard.store.tables.orders import orders
-from riskguard.store.tables.runs import day_books, pnl_readings
-from riskguard.store.tables.statements import trades
+copy_mappings = tables.copy_trading.copy_mappings
+accounts, permits = tables.journal.accounts, tables.journal.permits
+orders = tables.orders.orders
+day_books, pnl_readings = tables.runs.day_books, tables.runs.pnl_readings
+trades = tables.statements.trades
 
 _t, _o, _p, _b, _r, _c = trades.c, orders.c, permits.c, day_books.c, pnl_readings.c, copy_mappings.c
 FILLS_COUNT = prepare(

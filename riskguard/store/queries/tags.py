@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.journal import permits
+permits = tables.journal.permits
 
 _p = permits.c
 NEWEST_OF_TAG = prepare(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from riskguard.store.spelling import param, prepare, sa, tables
 
-from riskguard.store.statements import param, prepare
-from riskguard.store.tables.orders import orders
+orders = tables.orders.orders
 
 _o = orders.c
 FOREIGN = prepare(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from riskguard.store.bounds import LIVE_PERMIT_STATES
 from riskguard.store.repositories.base import Repository
 from riskguard.store.rows.journal import (
     AccountHeadRow,
@@ -17,7 +18,6 @@ from riskguard.store.rows.journal import (
     RefusalRepeatRow,
 )
 from riskguard.store.tables.journal import (
-    LIVE_PERMIT_STATES,
     account_heads,
     accounts,
     decisions,

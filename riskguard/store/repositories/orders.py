@@ -8,11 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from riskguard.errors import RowInvalidError, RowRefusedError
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.repositories import answers
 from riskguard.store.repositories.answers import Answer
 from riskguard.store.repositories.base import Repository, digest_of
 from riskguard.store.rows.orders import OrderEventRow, OrderModificationRow, OrderRow
-from riskguard.store.tables.orders import TERMINAL_STATUSES, live, order_events, order_modifications, orders
+from riskguard.store.tables.orders import live, order_events, order_modifications, orders
 
 _PROGRESS = ("status", "order_status", "traded_qty", "remaining_qty", "avg_price", "updated_at")
 _FIRST_STAYS = ("created_at", "client_order_id", "source", "exit_group", "correlation_id", "raw_request")

@@ -36,6 +36,7 @@ class AccountHeadRow(Row):
     epoch: Whole = Field(default=0, ge=0, description="counts state changes")
     version: Whole = Field(default=0, ge=0, description="bumped by triggers on all that an account reads")
     generation: Whole = Field(default=0, ge=0, description="GLOBAL row: latch and release commits so far")
+    controls: Whole = Field(default=0, description="drawn anew by triggers whenever traders_control changes")
 
 
 class DecisionRow(Row):

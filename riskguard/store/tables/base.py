@@ -17,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from riskguard.store.bounds import REAL_ABS_MAX
 from riskguard.store.tables.words import MEANINGS, UNITS
 
 SCHEMA_VERSION: Final = 4
@@ -38,8 +39,6 @@ INTEGER: Final[sa.types.TypeEngine[int]] = sa.BigInteger().with_variant(sa.Integ
 REAL: Final[sa.types.TypeEngine[float]] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 ACCOUNT_CHARS_MAX: Final = 64
-# Beyond this a sum no longer fits our own integers of 1/10000 rupee (2^63 of them are 9.2e14 rupees).
-REAL_ABS_MAX: Final = 900_000_000_000_000
 # A time in milliseconds, taken for seconds, would be the newest row for the next 50,000 years.
 EPOCH_S_MAX: Final = 100_000_000_000
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from riskguard.store.tables import orders
+from riskguard.store import bounds
 from riskguard.store.tables.base import account, epoch, money_real, said, since_v4, table, text, whole, word
 
 # After TRIGGERED the order that came of it is in `orders`; the forever order itself rests no more.
-TERMINAL_STATUSES = (*orders.TERMINAL_STATUSES, "TRIGGERED")
+TERMINAL_STATUSES = (*bounds.TERMINAL_STATUSES, "TRIGGERED")
 
 
 def live(status: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

@@ -21,7 +21,6 @@ from riskguard.store.tables.base import (
 PERMIT_STATES = (
     "GRANTED", "SENT", "ACKED", "UNKNOWN", "REFUSED", "FILLED", "CANCELLED", "EXPIRED", "VOID", "RELEASED", "MERGED",
 )  # fmt: skip
-LIVE_PERMIT_STATES = ("GRANTED", "SENT", "ACKED", "UNKNOWN")
 
 accounts = table(
     "accounts",
@@ -42,6 +41,7 @@ account_heads = table(
     whole("epoch", nullable=False, default=0, at_least=0, doc="counts state changes"),
     whole("version", nullable=False, default=0, at_least=0, doc="bumped by triggers on all that an account reads"),
     whole("generation", nullable=False, default=0, at_least=0, doc="GLOBAL row: latch and release commits so far"),
+    whole("controls", nullable=False, default=0, doc="drawn anew by triggers whenever traders_control changes"),
     about="One row per account, and GLOBAL: whoever changes what a check reads changes this row too.",
     strict=True,
 )

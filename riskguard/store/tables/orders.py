@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.tables.base import (
     account,
     epoch,
@@ -24,9 +25,6 @@ from riskguard.store.tables.base import (
     whole,
     word,
 )
-
-# An order rests nowhere any more. Every other word, known or not, is a live order.
-TERMINAL_STATUSES = ("EXECUTED", "TRADED", "CANCELLED", "REJECTED", "EXPIRED", "CLOSED")
 
 
 def live(status: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

@@ -64,6 +64,7 @@ day_books = table(
         "base_proven", nullable=False, default=0, doc="1: the broker counts it from the same close; a carried line only"
     ),
     sa.PrimaryKeyConstraint("account", "session_date", "exchange_segment", "security_id", "product"),
+    partial_index("idx_day_books_open", "account", "session_date", where="start_quantity + filled_quantity <> 0"),
     about="Running sums of the day's fills per line of the book: cost does not grow with trades.",
     strict=True,
 )

@@ -29,6 +29,7 @@ from riskguard.store.triggers.shared import (
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
+    LIMITS_IN,
     MEMORY,
     MEMORY_COUNTS,
     MEMORY_DAYS,
@@ -89,6 +90,7 @@ def _heads() -> Iterator[str]:
     for column in sorted(set(BUMPED.values())):
         yield _function(f"bumps_{column}", _bump(column), "    name text;")
     yield _function("bumps_bare", _bump("account_type", "snapshot_id = 0"), "    name text;")
+    yield _function("bumps_limits", _bump(BUMPED[LIMITS_IN], drawn=True), "    name text;")
     yield _function(
         "bumps_global",
         f"""
@@ -98,23 +100,27 @@ def _heads() -> Iterator[str]:
     RETURN NULL;""",
     )
     for table, column in BUMPED.items():
-        yield from _bump_triggers(table, f"bumps_{column}")
+        yield from _bump_triggers(table, "bumps_limits" if table == LIMITS_IN else f"bumps_{column}")
     for table in GLOBAL_TABLES:
         yield from _bump_triggers(table, "bumps_global")
     # A position row without a header comes from a version 3 writer: it is evidence, and counts at once.
     yield from _bump_triggers("positions", "bumps_bare")
 
 
-def _bump(column: str, where: str = "TRUE") -> str:
+def _bump(column: str, where: str = "TRUE", *, drawn: bool = False) -> str:
+    """Count on the heads of whom *column* names; *drawn* draws `controls` too, see the triggers of SQLite."""
+    counted = "version = h.version + 1"
+    if drawn:
+        counted += ", controls = floor((random() - 0.5) * 9007199254740992)::bigint"
     changed, replaced = (f"SELECT {column} FROM {rows} WHERE {where}" for rows in ("changed", "replaced"))
     return f"""
     IF TG_OP = 'UPDATE' THEN
         FOR name IN SELECT r.name FROM ({changed} UNION {replaced}) AS r (name) ORDER BY r.name COLLATE "C" LOOP
-            UPDATE {SCHEMA}.account_heads h SET version = h.version + 1 WHERE h.account = name;
+            UPDATE {SCHEMA}.account_heads h SET {counted} WHERE h.account = name;
         END LOOP;
     ELSE
         FOR name IN SELECT r.name FROM ({changed} GROUP BY 1) AS r (name) ORDER BY r.name COLLATE "C" LOOP
-            UPDATE {SCHEMA}.account_heads h SET version = h.version + 1 WHERE h.account = name;
+            UPDATE {SCHEMA}.account_heads h SET {counted} WHERE h.account = name;
         END LOOP;
     END IF;
     RETURN NULL;"""

@@ -22,6 +22,8 @@ BUMPED: Final = {  # table -> the column that names the account
     "sweeps": "account",
     "control_actions": "account",
 }
+LIMITS_IN: Final = "traders_control"
+"""Its changes also draw `account_heads.controls` anew: what a process read of the limits stays true while that stands."""
 GLOBAL_TABLES: Final = ("instruments",)
 """Tables of all accounts: they bump the GLOBAL head."""
 

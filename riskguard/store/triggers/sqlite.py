@@ -31,6 +31,7 @@ from riskguard.store.triggers.shared import (
     LATCH_SAYS,
     LIMIT_COLUMNS,
     LIMIT_SAYS,
+    LIMITS_IN,
     MEMORY,
     MEMORY_COUNTS,
     MEMORY_DAYS,
@@ -70,12 +71,15 @@ def sqlite_triggers() -> list[str]:
 
 def _bumps(table: str, account: str) -> list[str]:
     made = []
+    # Drawn and not counted: of two histories of one database (a restored copy, a commit that was lost) neither may
+    # come to a number the other had.
+    counted = "version = version + 1" + (", controls = random()" if table == LIMITS_IN else "")
     for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
         named = account.format(row=row)
-        body = f"UPDATE account_heads SET version = version + 1 WHERE account = {named};"
+        body = f"UPDATE account_heads SET {counted} WHERE account = {named};"
         if event == "UPDATE" and "{row}" in account:
             body += (
-                f" UPDATE account_heads SET version = version + 1 WHERE account = OLD.{account.rpartition('.')[2]}"
+                f" UPDATE account_heads SET {counted} WHERE account = OLD.{account.rpartition('.')[2]}"
                 f" AND OLD.{account.rpartition('.')[2]} <> {named};"
             )
         made.append(f"CREATE TRIGGER {table}_{event.lower()}_bumps AFTER {event} ON {table} BEGIN {body} END")
