@@ -120,7 +120,7 @@ def statements_in(source: str) -> list[str]:
             module = node.module or ""
             if module.split(".")[0] == "sqlalchemy":
                 found.append(module)
-            if module == "riskguard.store.statements":
+            if module in ("riskguard.store.statements", "riskguard.store.spelling"):
                 found += [alias.name for alias in node.names if alias.name != "Prepared"]
     return found
 
@@ -180,8 +180,8 @@ def test_statements_are_written_in_the_store(path: Path) -> None:
     [
         ("import sqlalchemy as sa", True), ("from sqlalchemy.dialects import sqlite", True),
         ("from riskguard.store.statements import prepare", True),
-        ("from riskguard.store.statements import Prepared, param", True),
-        ("def f():\n    import sqlalchemy", True), ("from riskguard.store.statements import Prepared", False),
+        ("from riskguard.store.spelling import Prepared, param", True),
+        ("def f():\n    import sqlalchemy", True), ("from riskguard.store.spelling import Prepared", False),
         ("from riskguard.store.queries.alerts import NEWEST", False), ("import sqlite3", False),
     ],
 )  # fmt: skip

@@ -24,7 +24,7 @@ from benchmarks import (
 )
 from benchmarks.__main__ import ASKED_FOR, USUAL
 from benchmarks.measure import Row
-from benchmarks.peers import environments
+from benchmarks.peers import asking, environments
 from benchmarks.peers.asking import PASSES, REFUSED, times, unsettled
 from benchmarks.peers.known import PEERS, Peer, guarantees
 from benchmarks.stage import build, rulebook
@@ -75,9 +75,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.soak if name in SLOW else ()) for name in RUNS])
-def test_each_group_runs(name: str, tmp_path: Path) -> None:
+def test_each_group_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every figure of a group is there: a number, and a verdict where there is a budget."""
     directory = tmp_path / name
+    if name == "stopping":  # its kills halt this host for whichever group comes next
+        monkeypatch.setenv("RISKGUARD_HOME", str(tmp_path / "home"))
     directory.mkdir()
     rows = RUNS[name](directory)
 
@@ -122,6 +124,16 @@ def test_two_engines_are_timed_in_turn() -> None:
 
     assert {name: set(each) for name, each in found.items()} == {name: {PASSES, REFUSED} for name in "ab"}
     assert len(asked) == 2 * 2 * 3
+
+
+def test_a_slow_engine_is_asked_less_often_and_never_less_than_ten_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No round begins once its seconds are over; before that, all of them do."""
+    asked: list[int] = []
+    for seconds, rounds in ((0.0, asking.ROUNDS_MIN), (600.0, 12)):
+        monkeypatch.setattr(asking, "ASKED_S_MAX", seconds)
+        asked.clear()
+        times({"slow": (asked.append, unsettled)}, 12)
+        assert len(asked) == 2 * rounds
 
 
 def test_the_page_is_rewritten_between_its_marks_alone(tmp_path: Path) -> None:

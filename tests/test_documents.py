@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 
 from riskguard import RejectCode, errors
-from riskguard.cli.app import app
+from riskguard.cli.app import whole
 from riskguard.core.checks import EVERY
 from riskguard.locate import folder
 from riskguard.services.settings import PREFIX, DatabaseSettings, ProcessSettings
@@ -55,7 +54,7 @@ def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
             yield (*path, name), below
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(whole()))
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -74,29 +74,58 @@ def test_import_riskguard_loads_nothing_heavy() -> None:
     assert done.stdout == "\n\n"
 
 
-def test_a_guard_brings_what_it_needs_before_its_first_check() -> None:
-    """Nothing is imported lazily inside `check`: not the scheduler, not the command, not a broker's library."""
-    code = """
+MAKE = """
+from pathlib import Path
+from benchmarks.stage import build, rulebook
+build(Path("desk"), rulebook())
+"""
+TRADE = """
 import sys
 from riskguard import Order, RiskGuard
-from riskguard.services.setup import initialise
-initialise("sqlite:///risk.db")
-with RiskGuard.open("sqlite:///risk.db", sweep=False) as guard:
+
+class Clock:
+    def now_us(self):
+        return 1_717_472_700_000_000  # as the database was made
+
+    elapsed_us = now_us
+
+def order(quantity):
+    return Order(account="leader", exchange_segment="NSE_EQ", security_id="1333", side="BUY", product="INTRADAY",
+                 order_type="LIMIT", quantity=quantity, price="1650")
+
+with RiskGuard.open("sqlite:///desk/risk.db", sweep=False, clock=Clock(), deadline_ms=60_000) as guard:
     before = set(sys.modules)
-    order = Order(account="leader", exchange_segment="NSE_EQ", security_id="1333", side="BUY", product="INTRADAY",
-                  order_type="LIMIT", quantity=1, price="1650")
-    guard.check(order)
+    approved, refused = guard.check(order(10)), guard.check(order(100))
+    with approved.permit.sending() as wire:
+        wire.order_id = "1"
+    print(approved.approved, refused.approved, guard.state("leader").state.name)
     print(*sorted(set(sys.modules) - before))
+    print(*[name for name in {heavy!r} if name in sys.modules])
 """
-    import tempfile
 
-    with tempfile.TemporaryDirectory() as directory:
-        environment = {"PATH": "/usr/bin:/bin", "RISKGUARD_HOME": directory}
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=directory, env=environment
-        )
 
-    assert done.stdout.split() == []
+def test_a_guard_brings_what_it_needs_before_its_first_check(tmp_path: Path) -> None:
+    """
+    Nothing is imported lazily inside `check`, whatever it answers, nor on the way to the wire; and a strategy's process
+    imports no SQLAlchemy at all, no scheduler, no command, no broker's library: they would be most of its start.
+    """
+
+    def run(code: str) -> str:
+        environment = {"PATH": "/usr/bin:/bin", "RISKGUARD_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+        words = [sys.executable, "-c", code]
+        return subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
+
+    run(MAKE)
+    said = run(TRADE.format(heavy=tuple(name for name in HEAVY if name != "pydantic")))
+
+    assert said == "True False ACTIVE\n\n\n"
+
+    # The control: without the kept texts the same process imports it, answers the same, and is seen.
+    without = (
+        "from pathlib import Path\nfrom riskguard.store import texts\ntexts.path = lambda dialect: Path(dialect)\n"
+    )
+    answers, _, loaded = run(without + TRADE.format(heavy=("sqlalchemy",))).splitlines()
+    assert (answers, loaded) == ("True False ACTIVE", "sqlalchemy")
 
 
 def test_the_store_is_public_and_light() -> None:

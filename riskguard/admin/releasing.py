@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from riskguard.admin.standing import Standing, concerned, let_go, objection_to
 from riskguard.admin.switches import Switches
@@ -79,7 +79,7 @@ def review(
         gone = tuple(said for kill_id in sorted(standing.kills) for said in releases.steps(session, kill_id))
         store.roll_back(session)
     state = standing.returns_to()
-    causes = tuple(each.sentence() for each in (*standing.causes, *standing.above))
+    causes = tuple(each.sentence() for each in (*standing.causes, *standing.above, *standing.losses()))
     return Review(standing.owner, standing.family, causes, numbers, gone, state, ALLOWS[state], switch or said)
 
 
@@ -89,7 +89,7 @@ def release(
 ) -> Release:  # fmt: skip
     """
     Release *account*, or GLOBAL when None. Never touches the day's baseline; if a loss still stands, the next
-    sweep trips again.
+    sweep trips again. A lost halt directory is made again, unless only a part of those it halts is released: that is refused.
 
     A manual kill is held for the `release_hold_s` setting and returns to the state before it. A loss is held to the
     next session, or, the same day, 30 minutes with a second *approver* and the scope's name typed; it, a runaway and
@@ -107,37 +107,6 @@ def release(
         raise ReleaseRefusedError('a release wants a reason: `--reason "…"`')
     if not by.strip():
         raise ReleaseRefusedError("a release wants a person: `--by NAME`")
-    with _brought_back(store):
-        return _released(store, account, by, reason, approver, typed_scope, only, locks, unlock, clock)
-
-
-@contextmanager
-def _brought_back(store: Store) -> Iterator[None]:
-    """
-    Make lost halt directories again: a person's release is what ends their halt. One that is refused takes them away.
-
-    A directory a kill has put its flag into meanwhile stays.
-    """
-    lost = [directory / halt.HALT for directory in store.directories if not (directory / halt.HALT).is_dir()]
-    try:
-        for directory in store.directories:
-            halt.prepare(directory)
-    except OSError as e:
-        raise ReleaseRefusedError(f"a halt directory cannot be made ({e}): mend it, then release") from None
-    try:
-        yield
-    except BaseException:
-        for each in lost:
-            with suppress(OSError):
-                each.rmdir()
-        raise
-
-
-def _released(
-    store: Store, account: str | None, by: str, reason: str, approver: str, typed_scope: str, only: str,
-    locks: Mapping[str, BrokerLock] | None, unlock: bool, clock: Clock | None,
-) -> Release:  # fmt: skip
-    """Release, with every halt directory in place; see `release`."""
     switches = Switches(locks)
     refused = switches.objection(unlock=unlock)  # asked outside the lock, and before anything is written
     if refused:
@@ -167,12 +136,34 @@ def _released(
     latch.after_commit(store, generation)
     kill_ids = tuple(sorted(standing.kills))
     halt.lower_flags(store.directories, frozenset(kill_ids))
+    still_lost = _bring_back(store, standing.lost)
     owner, state = standing.owner, standing.returns_to()
+    if still_lost:
+        said = f"{only or owner} stays HALTED: {still_lost}; {len(kill_ids)} kill(s) released by {by}"
+        return Release(owner, TradingState.HALTED, kill_ids, said)
     said = f"{only or owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
     if state > standing.own_state():
         cause = max(standing.above, key=lambda each: each.state)
         said = f"{only or owner} stays {state.name}: {cause.sentence()}; {len(kill_ids)} kill(s) of its own released by {by}"
+    said += "".join(f"; `{each / halt.HALT}` is there again" for each in standing.lost)
     return Release(owner, state, kill_ids, said)
+
+
+def _bring_back(store: Store, lost: tuple[Path, ...]) -> str:
+    """
+    Make the halt directories again that this release names as lost, and every spare. Returns what could not be made, "".
+
+    After the commit, so that nothing but a release that stands ever brings one back; whoever dies before this point has
+    left it lost, which halts. One that was lost meanwhile is not among them and stays so.
+    """
+    said = ""
+    for directory in store.directories:
+        if directory in lost or (directory / halt.HALT).is_dir():
+            try:
+                halt.prepare(directory)
+            except OSError as e:
+                said = said or f"a halt directory cannot be made ({e}): mend it, then release again"
+    return said if any(not (directory / halt.HALT).is_dir() for directory in lost) else ""
 
 
 def _judged(
@@ -196,6 +187,7 @@ def _write(session: Session, store: Store, standing: Standing, by: str, reason: 
         "loss": standing.family is Family.LOSS, "family": standing.family.name,
         "causes": [each.sentence() for each in standing.causes], **({"only": standing.only} if standing.only else {}),
         **({"approver": approver} if approver else {}),
+        **({"made_again": [str(each / halt.HALT) for each in standing.lost]} if standing.lost else {}),
     }  # fmt: skip
     head = journal.append(session, owner, "RELEASE", contents, now_us)
     let_go(session, standing, by, reason, action_id, now_us)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from riskguard.core.release import PROBATION, Family, Waiting, family_of, goes_on_probation, objection
 from riskguard.core.state import NARROW, Cause, TradingState, severest
@@ -26,10 +27,11 @@ class Standing:
     kills: dict[str, tuple[str, int]]
     latched: tuple[Cause, ...]  # of the latch itself
     apart: tuple[Cause, ...]  # raised by limits and sweeps
-    above: tuple[Cause, ...]  # of GLOBAL, the group and lost directories: a release of this scope leaves them
+    above: tuple[Cause, ...]  # of GLOBAL and the group: a release of this scope leaves them
     family: Family
     since_us: int  # of the newest of what is released; 0: nobody knows
     unreadable: str  # a halt directory nobody can list: it may hold kills this does not name
+    lost: tuple[Path, ...]  # state directories without their `halt/`: its loss halts everybody, this release ends that
 
     @classmethod
     def of(cls, session: Session, store: Store, owner: str, group: str, only: str, now_us: int) -> Standing:
@@ -38,13 +40,12 @@ class Standing:
         own = controls.own_causes(session, owner)
         wider = [] if owner == GLOBAL else controls.standing_causes(session, GLOBAL, group)
         apart = tuple(each for each in own if not only or each.scope == only)
-        names, missing, unreadable = _flags(store)
+        names, lost, unreadable = _flags(store)
         latched = controls.kill_causes(session, owner, group)
         above = (
             *(each for each in latched if _is_above(each, owner)),
             *wider,
             *_flags_above(names, owner),
-            *(Cause(GLOBAL, TradingState.HALTED, "HALT_DIRECTORY", each, "riskguard", 0) for each in missing),
         )
         kills: dict[str, tuple[str, int]] = {}
         if only:
@@ -61,11 +62,17 @@ class Standing:
         # The row's time is whatever SQL wrote: one that is still to come says nothing.
         deciding += [each.since_us for each in latched if each.since_us <= now_us]
         since_us = max([*(started for _cause, started in kills.values()), *deciding], default=0)
-        return cls(owner, only, kills, tuple(latched), apart, above, family, since_us, unreadable)
+        return cls(owner, only, kills, tuple(latched), apart, above, family, since_us, unreadable, lost)
 
     @property
     def causes(self) -> tuple[Cause, ...]:
         return (*self.latched, *self.apart)
+
+    def losses(self) -> tuple[Cause, ...]:
+        """Return what the lost directories stop: everybody."""
+        return tuple(
+            Cause(GLOBAL, TradingState.HALTED, "HALT_DIRECTORY", _lost(each), "riskguard", 0) for each in self.lost
+        )
 
     @property
     def is_halted(self) -> bool:
@@ -96,23 +103,27 @@ def _is_above(cause: Cause, owner: str) -> bool:
     return owner != GLOBAL and (cause.scope == GLOBAL or cause.scope.startswith("GROUP:"))
 
 
-def _flags(store: Store) -> tuple[list[str], list[str], str]:
+def _lost(directory: Path) -> str:
+    return f"the halt directory {directory / halt.HALT} is missing: a release makes it anew"
+
+
+def _flags(store: Store) -> tuple[list[str], tuple[Path, ...], str]:
     """
-    Return the flags of every halt directory, a sentence for each that is missing, and why one cannot be listed.
+    Return the flags of every halt directory, where one is missing, and why one cannot be listed.
 
     A missing directory halts, and holds nothing: a person's release is what makes it anew.
     """
     names: list[str] = []
-    missing: list[str] = []
+    lost: list[Path] = []
     for directory in store.directories:
         path = directory / halt.HALT
         try:
             names += os.listdir(path)
         except FileNotFoundError:
-            missing.append(f"the halt directory {path} is missing: a release makes it anew")
+            lost.append(directory)
         except OSError as e:
-            return names, missing, f"a halt directory is unreadable ({e}): mend it, then release"
-    return names, missing, ""
+            return names, tuple(lost), f"a halt directory is unreadable ({e}): mend it, then release"
+    return names, tuple(lost), ""
 
 
 def _flags_above(names: list[str], owner: str) -> list[Cause]:
@@ -180,6 +191,10 @@ def objection_to(
     """Return the precondition that does not hold, "" when all do. The broker's switch is asked apart: see `switches`."""
     if standing.unreadable:
         return standing.unreadable
+    if standing.lost and standing.owner != GLOBAL:
+        everybody = tuple(row[0] for row in session.rows(ACCOUNTS))
+        if standing.only or len(everybody) > 1:
+            return _lost_for_all(standing)
     only = standing.only
     if only and only.partition(":")[0] not in NARROW:
         kinds = ", ".join(sorted(NARROW))
@@ -204,6 +219,16 @@ def objection_to(
         )
     )
     return early or _book_objection(session, accounts, standing.family, now_us)
+
+
+def _lost_for_all(standing: Standing) -> str:
+    """The loss of a directory halts everybody: who releases less than everybody has not said that it is settled."""
+    part = f"`{standing.only}` of `{standing.owner}`" if standing.only else f"`{standing.owner}` alone"
+    whole = "`riskguard release --all`"
+    return (
+        f"the halt directory {standing.lost[0] / halt.HALT} is missing, which halts every account, and a release of {part} "
+        f"does not say that the others may go on: {whole} brings it back"
+    )
 
 
 def _book_objection(session: Session, accounts: tuple[str, ...], family: Family, now_us: int) -> str:

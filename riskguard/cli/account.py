@@ -46,9 +46,12 @@ def init(
         client_id=client_id, base_url=base_url,
     )  # fmt: skip
     if as_json:
-        document({"database": made.url, "account": made.account, "created": made.created, "limits": made.limits})
+        document({"database": made.url, "account": made.account, "created": made.created, "limits": made.limits,
+                  "lost": [str(each) for each in made.lost]})  # fmt: skip
         return
     say(f"{'created' if made.created else 'opened'} {made.url} (profile {made.profile})")
+    for each in made.lost:
+        say(f"halted: `{each}` was lost, and only `riskguard release --all` brings it back")
     if not made.limits:
         say(f"account `{made.account}` stands as it is; this host joined")
         return

@@ -1,86 +1,83 @@
-"""The typer application: each command reads its options, calls one service, and prints."""
+"""
+The typer application: each command reads its options, calls one service, and prints.
+
+A command's module is imported, and its options read, when it is the one asked for: for thirty of them that is most of what
+a command takes.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from riskguard.cli import (
-    account,
-    alerts,
-    audit,
-    bhavcopy,
-    calendar,
-    charges,
-    control,
-    copies,
-    daemon,
-    database,
-    demo,
-    doctor,
-    drill,
-    edis,
-    instruments,
-    limits,
-    orders,
-    postback,
-    report,
-    sandbox,
-    secrets,
-    token,
-    upkeep,
-)
+from riskguard.cli.commands import COMMANDS
 from riskguard.cli.kill import HELP as KILL_HELP
+
+_STYLE: Final[dict[str, Any]] = {"no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+
+def build(name: str) -> Any:
+    """Import one command and read its options."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"riskguard.cli.{module}"), attribute)
+    alone = typer.Typer(**_STYLE, add_completion=False)
+    alone.callback()(lambda: None)  # or typer would take an application of one command for that command
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    elif name == "kill":
+        takes = {"allow_extra_args": True, "ignore_unknown_options": True}
+        alone.command(name, help=KILL_HELP, short_help=COMMANDS[name][1], context_settings=takes)(found)
+    else:
+        alone.command(name)(found)
+    group: Any = typer.main.get_command(alone)
+    return group.commands[name]
+
+
+class Commands(TyperGroup):
+    """The commands by name; until one is asked for, only its name and the line `--help` shows of it."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._built: set[str] = set()
+        for name, (_, words) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=words)
+
+    def built(self, name: str) -> Any:
+        """Return the command itself."""
+        if name not in self._built:
+            self.commands[name] = build(name)
+            self._built.add(name)
+        return self.commands[name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command the words name; asked by whoever runs or completes it, not by who lists them."""
+        if args[0] in COMMANDS:
+            self.built(args[0])
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="riskguard",
+    cls=Commands,
     help="A risk-control engine with a kill switch for people who trade by program.",
-    no_args_is_help=True,
     add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **_STYLE,
 )
 
-app.command("init")(account.init)
-app.command("status")(account.status)
-app.add_typer(limits.app, name="limits")
-app.add_typer(copies.app, name="copies")
-app.command("check")(orders.check)
-app.command("violations")(orders.violations)
-app.command("explain")(orders.explain)
-app.command("release")(control.release)
-app.command("exit")(control.exit_positions)
-app.command("operator-token")(control.operator_token)
-app.command("sweep")(daemon.sweep)
-app.command("run")(daemon.run)
-upkeep.register(database.app)
-app.add_typer(instruments.app, name="instruments")
-app.add_typer(calendar.app, name="calendar")
-app.command("doctor")(doctor.doctor)
-app.add_typer(database.app, name="db")
-app.add_typer(audit.app, name="audit")
-app.add_typer(account.baseline_app, name="baseline")
-app.add_typer(bhavcopy.app, name="bhavcopy")
-app.add_typer(charges.app, name="charges")
-app.add_typer(token.app, name="token")
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(postback.app, name="postback")
-app.add_typer(edis.app, name="edis")
-app.add_typer(alerts.app, name="alerts")
-app.command("report")(report.report)
-app.command("demo")(demo.demo)
-app.command("sandbox")(sandbox.sandbox)
-app.command("drill")(drill.drill)
+
+def whole() -> Commands:
+    """Return the application with every command built, for who looks at all of them."""
+    made: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        made.built(name)
+    found: Commands = made
+    return found
 
 
-@app.command(
-    "kill",
-    help=KILL_HELP,
-    short_help="Halt ACCOUNT, or everything when none is named.",
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
 def kill(context: typer.Context) -> None:
     # Listed here so that `riskguard --help` shows it; `riskguard.cli.main` runs it before typer is imported.
     from riskguard.cli.kill import main

@@ -12,6 +12,7 @@ import typer
 
 from riskguard.cli.options import Db, Json
 from riskguard.cli.output import ERROR, document, one_line_errors, say
+from riskguard.cli.upkeep import register
 from riskguard.home import database_url, sqlite_path
 
 app = typer.Typer(help="The database: version, upgrade, check.", no_args_is_help=True)
@@ -137,9 +138,11 @@ def check(
     is said, and leaves the exit status 0. On PostgreSQL the schema only, by the role that owns it; integrity is
     the server's (`pg_amcheck`).
 
+    Of a journal the chain alone: its macs, anchors and what hangs on it is for `riskguard audit verify`.
+
     Exit status: 0 all is well; 1 something is wrong.
     """
-    from riskguard.cli.upkeep import show_findings
+    from riskguard.cli.upkeep import CHAIN_ALONE, show_findings
     from riskguard.services import overview
     from riskguard.services.upkeep.checkup import findings
     from riskguard.store.session import Store
@@ -159,6 +162,8 @@ def check(
     else:
         show_findings(found)
         say(f"{path}: {'all is well' if not wrong else f'{len(wrong)} things are wrong'}")
+        if not quick:
+            say(CHAIN_ALONE)
     if wrong:
         raise typer.Exit(ERROR)
 
@@ -178,3 +183,6 @@ def _check_server(url: str, as_json: bool) -> None:
         say(f"{where}: {'the schema is as declared' if not wrong else f'{len(wrong)} things are wrong'}")
     if wrong:
         raise typer.Exit(ERROR)
+
+
+register(app)

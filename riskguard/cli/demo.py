@@ -55,7 +55,7 @@ def demo(
     path = _place(db, day)
     for name in ("apscheduler", "riskguard"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the closing screen tells what happened
-    halt.prepare(host_home())  # so that `riskguard status` finds this host's own directories in order
+    halt.prepare_new(host_home())  # so that `riskguard status` finds this host's own directories in order
     # Its own home: the kill of a demo must never halt a real account of this host.
     os.environ["RISKGUARD_HOME"] = str(path.parent)
     replay = Replay(played, f"sqlite:///{path}", strategy=strategy, rulebook=rulebook)

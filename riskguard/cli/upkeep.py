@@ -61,6 +61,7 @@ def backup(
         document(asdict(done))
         return
     say(f"{done.path}: {_bytes(done.bytes)}, {done.rows} rows, verified in {done.seconds:.1f} s")
+    say(CHAIN_ALONE)
     say(f"It knows of {done.generation} kills and releases; restored after a later one it halts.")
     for path in done.removed:
         say(f"removed {path}")
@@ -167,6 +168,9 @@ def register(group: typer.Typer) -> None:
     group.command("archive")(archive)
     group.command("attach")(attach)
     group.command("vacuum")(vacuum)
+
+
+CHAIN_ALONE = "Of each journal this verified the chain; macs, anchors and what hangs on it: `riskguard audit verify`"
 
 
 def show_findings(found: list[Finding]) -> None:

@@ -20,6 +20,7 @@ from riskguard.core.calendar import Calendar
 from riskguard.errors import RiskGuardError
 from riskguard.home import host_home
 from riskguard.services.alerts.records import alert_findings
+from riskguard.services.audit_health import anchors_kept, audit_keys
 from riskguard.services.broker_health import broker_account
 from riskguard.services.calendar import looking
 from riskguard.services.charges_health import charges
@@ -246,7 +247,7 @@ def halt_directories(store: Store, now_us: int) -> Iterator[Finding]:
         except OSError as e:
             yield Finding(
                 Severity.ERROR, "halt", f"`{directory / halt.HALT}` cannot be read ({e.strerror}): everything is halted",
-                "`riskguard release` brings it back",
+                "`riskguard release --all` brings it back",
             )  # fmt: skip
             continue
         if flags:
@@ -306,6 +307,8 @@ FINDINGS: Final[tuple[Look, ...]] = (
     permissions,
     halt_directories,
     heartbeat,
+    audit_keys,
+    anchors_kept,
     alert_findings,
     broker_account,
     *limit_health.FINDINGS,

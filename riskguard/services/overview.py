@@ -24,7 +24,6 @@ from riskguard.store import controls, halt, journal, loader, permits, runs
 from riskguard.store.calendar import calendar
 from riskguard.store.queries.overview import BY_CLIENT_ID, LAST_READING, VIOLATIONS
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
-from riskguard.store.tables.control import risk_violations
 
 WAIT_S = 2.0
 
@@ -154,6 +153,8 @@ def limits(store: Store, account: str | None) -> list[dict[str, Any]]:
 
 def violations(store: Store, *, account: str | None, since_s: int, most: int = 200) -> list[dict[str, Any]]:
     """Return violations since an epoch second, newest first."""
+    from riskguard.store.tables.control import risk_violations  # here: no other command of these declares tables
+
     names = [column.name for column in risk_violations.columns]
     with store.session(durable=False, wait_s=WAIT_S) as session:
         rows = session.rows(VIOLATIONS, since_s=since_s, account=account, most=most)
@@ -229,10 +230,17 @@ def kept_limits(session: Session, digest: str, row_ids: dict[str, int | None]) -
     if kept is None:
         return None
     try:
-        limits = [_limit(json.dumps(each)) for each in json.loads(kept[0])]
+        return _limits(kept[0], frozenset(row_ids.items()))
     except RulebookError:
         return None
-    return LimitSet(tuple(replace(each, row_id=row_ids.get(each.id)) for each in limits))
+
+
+@lru_cache(maxsize=64)
+def _limits(kept: str, row_ids: frozenset[tuple[str, int | None]]) -> LimitSet:
+    """Read a set of limits as it was kept: a day's decisions were made under the same one or two, with the same rows."""
+    row_id_of = dict(row_ids)
+    limits = [_limit(json.dumps(each)) for each in json.loads(kept)]
+    return LimitSet(tuple(replace(each, row_id=row_id_of.get(each.id)) for each in limits))
 
 
 @lru_cache(maxsize=1_024)

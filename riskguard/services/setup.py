@@ -49,6 +49,8 @@ class Initialised:
     created: bool
     limits: int
     profile: Profile
+    lost: tuple[Path, ...] = ()
+    """Halt directories that are missing and were there: everything stays halted until a release brings them back."""
 
 
 def initialise(
@@ -59,6 +61,9 @@ def initialise(
     """
     Create the database at *url* with its first account, or add another account to one that stands. On a host that has no
     halt directory yet, an account that stands on a server is left as it is: the host joins those that trade it.
+
+    A halt directory that was lost is not made again: whoever it halts, of this database or of another beside it, stays
+    halted until a person's release.
 
     Raises SettingsError (an account that exists, a malformed name, an unknown rulebook, a file that is not
     ours), RulebookError. Nothing is left behind when the database could not be completed.
@@ -77,9 +82,8 @@ def initialise(
     kept = _at_dhan(kept, profile, client_id, base_url)
     clock = clock or SystemClock()
     is_new_here = path is None and not (state_directories(url)[0] / halt.HALT).is_dir()
-    for directory in state_directories(url):
-        halt.prepare(directory)
     created = path is not None and not path.exists()
+    lost = _prepare(url, path, created)
     if path is None:
         _create_on_server(url, clock)
     elif created:
@@ -90,7 +94,7 @@ def initialise(
             if path is None:
                 created = GLOBAL not in session.read_heads(GLOBAL)  # a schema, and nobody in it yet
                 if is_new_here and account in {row[0] for row in session.rows(ACCOUNTS)}:
-                    return Initialised(store.place, account, False, 0, read_settings(session).profile)  # a host joins
+                    return Initialised(store.place, account, False, 0, read_settings(session).profile, lost)  # it joins
             if not created:
                 if base_url:
                     raise SettingsError("`--base-url` is set when the database is made; later: docs/how-to/dhan.md")
@@ -104,7 +108,22 @@ def initialise(
         if created and path is not None:
             _discard(path)
         raise
-    return Initialised(url if path is not None else store.place, account, created, written, kept.profile)
+    return Initialised(url if path is not None else store.place, account, created, written, kept.profile, lost)
+
+
+def _prepare(url: str, path: Path | None, created: bool) -> tuple[Path, ...]:
+    """
+    Make the halt directories that never were; returns those that are lost.
+
+    Beside a file that stands there was one, whatever is left of it: `init` made both.
+    """
+    lost = []
+    for directory in state_directories(url):
+        is_beside = path is not None and directory == path.parent
+        is_missing = is_beside and not created and not (directory / halt.HALT).is_dir()
+        if is_missing or not halt.prepare_new(directory):
+            lost.append(directory / halt.HALT)
+    return tuple(lost)
 
 
 def _at_dhan(settings: DatabaseSettings, profile: str, client_id: str, base_url: str) -> DatabaseSettings:

@@ -28,6 +28,7 @@ from riskguard.services.kill import latch
 from riskguard.services.settings import DatabaseSettings, save_settings
 from riskguard.services.setup import migrate
 from riskguard.store import controls, halt, inspect, journal
+from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.engines.sqlite_store import SqliteSession
 from riskguard.store.migration import backup, control, mapping, rows
@@ -40,7 +41,6 @@ from riskguard.store.session import ADD_ACCOUNT, ADD_HEAD, GLOBAL, Session, Stor
 from riskguard.store.statements import fixed, insert_into, param, prepare
 from riskguard.store.tables import metadata
 from riskguard.store.tables.authentication import CONFIG_ROWS, config
-from riskguard.store.tables.orders import TERMINAL_STATUSES
 from riskguard.store.tables.quarantine import quarantine
 
 log = logging.getLogger("riskguard")
@@ -138,7 +138,7 @@ def upgrade(
             try:
                 made.build(on_progress, on_stage)
                 for directory in state_directories(url):
-                    halt.prepare(directory)
+                    halt.prepare_new(directory)  # what was lost, a release brings back
                 on_stage("swap")
                 _swap(source, made)
             except BaseException:

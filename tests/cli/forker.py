@@ -48,7 +48,6 @@ def warm() -> None:
     """
     import alembic.command  # noqa: F401
     import apscheduler.schedulers.background  # noqa: F401
-    import typer.main
 
     import riskguard
     import riskguard.cli.app as door
@@ -56,7 +55,7 @@ def warm() -> None:
     from riskguard.locate import rulebook_text
     from riskguard.services.sweeps import charging
     from riskguard.store import calendar, market
-    from riskguard.store.statements import Prepared
+    from riskguard.store.spelling import Prepared
 
     for found in pkgutil.walk_packages(riskguard.__path__, "riskguard."):
         if not found.name.endswith("__main__"):
@@ -68,7 +67,7 @@ def warm() -> None:
     calendar.shipped()
     charging._shipped()
     parse(rulebook_text("default"), account="leader")
-    door.app = typer.main.get_command(door.app)  # type: ignore[assignment]
+    door.app = door.whole()  # type: ignore[assignment]
     gc.freeze()  # a child shares these pages, and does not walk through them
 
 

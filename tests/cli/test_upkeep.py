@@ -152,6 +152,7 @@ def test_check_says_what_is_to_be_looked_at_and_what_is_wrong(aged: Shell) -> No
     fresh = aged("db", "check")
     assert fresh.status == 0 and "LOOK AT: no backup was ever made; `riskguard db backup`" in fresh.out
     assert "all is well" in fresh.out
+    assert "`riskguard audit verify`" in fresh.out  # what a checkup does not judge
     aged("db", "backup")
     assert "LOOK AT" not in aged("db", "check").out
     aged.write("CREATE TABLE mine (id INTEGER)")

@@ -29,6 +29,8 @@ CORE: Final = {
         "an_answer_that_cannot_be_written_is_only_doubt",
         "a_permit_nobody_sends_is_gone_after_10_s",
         "a_kill_between_check_and_send_wins",
+        "a_kill_of_all_by_sql_that_a_check_misses_is_caught_when_it_is_sent",
+        "the_control_without_the_look_at_sent_that_order_goes_out",
         "acheck_answers_as_check_does_and_leaves_the_loop_free",
     ),
     "guard": (

@@ -146,3 +146,17 @@ def test_a_host_whose_clock_is_wrong_adds_no_risk(
                 assert not admitted and codes(decision) == ["REDUCE_ONLY"] and "CLOCK_SKEW" in decision.explain()
     with guarding(url) as guard:
         assert guard.check(order("beside")).approved
+
+
+def test_the_control_a_guard_that_does_not_heed_the_difference_approves(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same wrong clock, measured and not heeded: what adds risk passes."""
+    from riskguard.store.engines import postgresql_store
+
+    with a_host(tmp_path / "wrong"), monkeypatch.context() as here:
+        here.setattr(postgresql_store, "SystemClock", lambda: Wrong(600.0))
+        with guarding(url) as guard:
+            guard.kept.heeds_skew = False
+            assert guard.check(order("skewed")).approved
+            assert guard.store.skew_us != 0

@@ -15,12 +15,19 @@ import psycopg
 import pytest
 
 from riskguard.errors import StoreUnavailableError
-from riskguard.services.kill.killswitch import HALTED, HALTED_HERE, engage
+from riskguard.services.kill import killswitch
+from riskguard.services.kill.killswitch import HALTED, HALTED_HERE, NOT_HALTED, engage
+from riskguard.store import halt
+from riskguard.store.engines.postgresql_store import PostgresStore
 from tests.postgres.ground import codes, guarding, order, serving
 from tests.postgres.server import QUICK, Cluster
 from tests.postgres.test_commit import APPROVED, REFUSED, ask_until_answered, asked, wrong
 from tests.services.desk import eventually
 
+WAITING = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = 'risk' AND application_name = 'riskguard' AND wait_event_type = 'Lock'
+"""
 FEW = f"{QUICK}max_connections = 8\nsuperuser_reserved_connections = 0\n"
 
 
@@ -55,6 +62,66 @@ def test_without_a_connection_left_nothing_is_approved_and_a_kill_halts_here(pre
                 assert engage(url, "leader", by="desk", reason="full house").exit_status == HALTED_HERE
                 assert codes(has_one.check(order("five"))) == ["TRADING_HALTED"]
             eventually(lambda: codes(has_none.check(order("six"))) == ["TRADING_HALTED"], 30)
+
+
+def test_the_control_a_full_house_without_the_flag_goes_on_trading(
+    prepared_home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The same kill with no flag put: who has a connection is approved after it, and the exit status says NOT halted."""
+    monkeypatch.setattr(halt, "raise_flag", lambda *_: [])
+    monkeypatch.setattr(killswitch, "LOCK_WAIT_S", 0.5)  # it waits in vain
+    with serving(FEW) as server:
+        url = server.url("risk")
+        with guarding(url) as has_one:
+            assert has_one.check(order("one")).approved
+            with every_connection_taken(server):
+                assert engage(url, "leader", by="desk", reason="full house").exit_status == NOT_HALTED
+                assert has_one.check(order("five")).approved
+
+
+def test_the_control_an_error_of_the_server_that_is_not_judged_is_no_typed_refusal(
+    server: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The disk is full, a session is ended while it waits: the driver's own error let through is no word of the store."""
+    url = server.url("risk")
+    with guarding(url) as guard, server.connect("risk") as admin:
+        assert asked(guard, order("warm")) == APPROVED
+        pad(url)
+        for fault, tries in FAULTS:
+            with fault(server, admin):
+                assert REFUSED in [asked(guard, order(f"typed-{fault.__name__}-{number}")) for number in range(tries)]
+        monkeypatch.setattr(PostgresStore, "_classified", lambda _self, error: error)
+        for fault, tries in FAULTS:
+            eventually(lambda: "STORE_UNAVAILABLE" not in codes(guard.check(order("much", quantity=10**7))), 60)
+            with fault(server, admin):
+                heard = [guard.check(order(f"raw-{fault.__name__}-{number}")) for number in range(tries)]
+            assert any(not each.approved and "STORE_UNAVAILABLE" not in codes(each) for each in heard), fault.__name__
+
+
+@contextlib.contextmanager
+def full(server: Cluster, admin: psycopg.Connection[Any]) -> Iterator[None]:
+    """No file of the server grows any more, and the journal's last page has no room: the check is one too many."""
+    with server.files_at_most(1 << 20):
+        yield
+
+
+@contextlib.contextmanager
+def ended(server: Cluster, admin: psycopg.Connection[Any]) -> Iterator[None]:
+    """The account's head is held, and the session that waits for it is ended."""
+
+    def end() -> None:
+        eventually(lambda: admin.execute(WAITING.encode()).fetchone() not in (None, (0,)), 60)
+
+    with server.connect("risk") as holder, holder.transaction(force_rollback=True):
+        holder.execute("SELECT FROM account_heads WHERE account = 'leader' FOR UPDATE")
+        ending = threading.Thread(target=end)
+        ending.start()
+        yield
+        ending.join()
+
+
+FAULTS = ((full, 20), (ended, 1))
+"""How, and how many checks it may take: an approval may still fit on the journal's last page."""
 
 
 def test_a_table_that_cannot_grow_is_a_refusal_and_with_room_all_goes_on(server: Cluster) -> None:

@@ -55,7 +55,7 @@ def chain_holds(url: str, accounts: tuple[str, ...]) -> None:
             assert journal.verify(session, account)[1] is None
 
 
-@pytest.mark.claim("I2", "PostgreSQL: 8 processes on one account", of="orders", ci=64, soak=3_200)
+@pytest.mark.claim("I2", "PostgreSQL: 8 processes on one account", of="orders", ci=64, soak=3_200, seconds=60)
 def test_one_account_is_filled_exactly_to_its_limit(shared: Cluster, prepared_home: Any, claim: Any) -> None:
     shown = claim("I2")
     each = shown.figure // PROCESSES
@@ -67,7 +67,7 @@ def test_one_account_is_filled_exactly_to_its_limit(shared: Cluster, prepared_ho
     chain_holds(url, ("leader",))
 
 
-@pytest.mark.claim("I2", "PostgreSQL: 8 processes on four accounts", of="orders", ci=64, soak=3_200)
+@pytest.mark.claim("I2", "PostgreSQL: 8 processes on four accounts", of="orders", ci=64, soak=3_200, seconds=60)
 def test_accounts_side_by_side_are_filled_exactly(shared: Cluster, prepared_home: Any, claim: Any) -> None:
     """Each process goes round the accounts from another beginning, so that their locks cross."""
     shown = claim("I2")
@@ -82,7 +82,9 @@ def test_accounts_side_by_side_are_filled_exactly(shared: Cluster, prepared_home
 
 
 @pytest.mark.parametrize("scope", ["GROUP:family", "GLOBAL"])
-@pytest.mark.claim("I2", "PostgreSQL: 8 processes on three accounts with one pot", of="orders", ci=48, soak=1_200)
+@pytest.mark.claim(
+    "I2", "PostgreSQL: 8 processes on three accounts with one pot", of="orders", ci=48, soak=1_200, seconds=60
+)
 def test_a_pot_that_accounts_share_is_filled_exactly(
     shared: Cluster, prepared_home: Any, claim: Any, scope: str
 ) -> None:

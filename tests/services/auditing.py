@@ -228,7 +228,9 @@ def inserted(rng: random.Random, connection: sqlite3.Connection) -> Forged:
         f"INSERT INTO decisions VALUES ({', '.join('?' * len(row))})",
         (account, at, None, *row[3:]),
     )
-    return Forged(f"a copy of {account} {like} put in at {at}", account, at if like != at else at + 1)
+    # A copy beside what it was made of is that entry, unless it lost the id that is one row's alone.
+    is_same = like == at and row[2] is None
+    return Forged(f"a copy of {account} {like} put in at {at}", account, at + 1 if is_same else at)
 
 
 def swapped(rng: random.Random, connection: sqlite3.Connection) -> Forged:
@@ -401,7 +403,15 @@ def column_of(rng: random.Random, connection: sqlite3.Connection, table: str, co
     ).fetchone() or (None,)
     if is_ == was or not changed:
         return None
+    if (table, column) == ("risk_violations", "sequence") and _claims_violations(connection, account, is_):
+        sequence = min(sequence, is_)  # the entry it came to has one too many
     return Forged(f"{column} of {table} {row['_row']}: {was!r:.40} → {now!r:.40}", account, sequence)
+
+
+def _claims_violations(connection: sqlite3.Connection, account: str, sequence: int) -> bool:
+    query = "SELECT body FROM decisions WHERE account = ? AND sequence = ?"
+    (body,) = connection.execute(query, (account, sequence)).fetchone() or ("{}",)
+    return json.loads(body).get("violations") is not None
 
 
 def hanging_gone(rng: random.Random, connection: sqlite3.Connection) -> Forged:

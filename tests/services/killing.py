@@ -151,16 +151,19 @@ class Judge:
 
     Without *rounds* the run is taken to act at every moment. With them two things are nobody's fault, and only these. An
     order of before the kill crosses zero before any round could see it, or after the run asked for its end, where no exit
-    of the run has filled. And a line is bare from the cancellation of a stop larger than it, which would open a position,
-    until the next round puts it back.
+    of the run has filled. And a line is bare from the cancellation of a stop that is, with the others, larger than it, and
+    would open a position, until the next round puts it back.
+
+    With *after*, the number of the last event of before the kill, no time says where it was: the wall clock may jump.
     """
 
     events: list[Event]
     from_us: int
     rounds: Rounds | None = None
+    after: int | None = None
     protected: dict[tuple[str, ...], int] = field(default_factory=dict)  # line -> what no stop guarded at the kill
     found: list[str] = field(default_factory=list)
-    _too_large: dict[tuple[str, ...], Event] = field(default_factory=dict)  # line -> the end of a stop larger than it
+    _too_large: dict[tuple[str, ...], Event] = field(default_factory=dict)  # line -> the end of a stop too large
 
     def replay(self, carried: dict[tuple[str, ...], int]) -> list[str]:
         """Return every wrong thing, in words; empty when there is none."""
@@ -170,11 +173,11 @@ class Judge:
         started = False
         placed_us: dict[str, int] = {}
         for event in self.events:
-            if event.at_us > at_us:
+            if event.at_us != at_us:
                 if started:
                     self._look(orders, net, at_us, event.number)
                 at_us = event.at_us
-            if not started and event.at_us >= self.from_us:
+            if not started and self._is_after(event):
                 started = True
                 for line, held in net.items():
                     if held and _cover(orders, line, held, stops=True):
@@ -189,15 +192,18 @@ class Judge:
                 placed_us.setdefault(event.order_id, event.at_us)
             elif event.what == "ENDED":
                 orders[event.order_id]["live"] = False
-                self._note_too_large(orders[event.order_id], net, event)
+                self._note_too_large(orders, net, event)
             elif event.what == "FILLED":
                 order = orders[event.order_id]
                 line = (order["exchange_segment"], order["security_id"], order["product"])
                 signed = event.fields["quantity"] * (1 if order["side"] == "BUY" else -1)
                 before, after = net[line], net[line] + signed
                 crossed = before and after and (before > 0) != (after > 0)
-                if started and crossed and not self._was_quicker(event, orders, placed_us[event.order_id]):
-                    self.found.append(f"crossed: {line} from {before} to {after} at {event.number}")
+                if started and crossed:
+                    if not self._was_quicker(event, orders, placed_us[event.order_id]):
+                        self.found.append(f"crossed: {line} from {before} to {after} at {event.number}")
+                    elif line in self.protected:  # another position, which no stop ever guarded
+                        self.protected[line] = max(abs(after), self.protected[line])
                 if order["ours"] and abs(after) > abs(before):
                     self.found.append(f"opened: {line} from {before} to {after} by {event.order_id}")
                 net[line] = after
@@ -206,6 +212,9 @@ class Judge:
         self._look(orders, net, at_us, self.events[-1].number + 1 if self.events else 0)
         self._count_messages()
         return self.found
+
+    def _is_after(self, event: Event) -> bool:
+        return event.at_us >= self.from_us if self.after is None else event.number > self.after
 
     def _was_quicker(self, event: Event, orders: dict[str, dict[str, Any]], placed_us: int) -> bool:
         """
@@ -220,18 +229,22 @@ class Judge:
         asked_us = self.rounds.asked.get(event.order_id)
         if asked_us is not None and asked_us <= event.at_us:
             return True
-        first = next(each.number for each in self.events if each.at_us >= self.from_us)
+        first = next(each.number for each in self.events if self._is_after(each))
         return not self.rounds.seen(max(self.from_us, placed_us + TRANSIT_US), first - 1, event.number)
 
-    def _note_too_large(self, order: dict[str, Any], net: Counter[tuple[str, ...]], event: Event) -> None:
+    def _note_too_large(
+        self, orders: dict[str, dict[str, Any]], net: Counter[tuple[str, ...]], event: Event
+    ) -> None:  # fmt: skip
+        order = orders[event.order_id]
         line = _line(order)
         held, left = net[line], order["quantity"] - order["filled"]
         takes_away = held != 0 and (held > 0) == (order["side"] == "SELL")
-        if takes_away and order["trigger_price_e4"] and left > abs(held) and event.fields.get("status") == "CANCELLED":
+        too_large = takes_away and left + _cover(orders, line, held, stops=True) > abs(held)
+        if too_large and order["trigger_price_e4"] and event.fields.get("status") == "CANCELLED":
             self._too_large[line] = event
 
     def _is_put_back_next(self, line: tuple[str, ...], number: int) -> bool:
-        """Say whether the line lost a stop larger than it, and no round since was over before event *number*."""
+        """Say whether the line lost a stop that was too large, and no round since was over before event *number*."""
         ended = self._too_large.get(line)
         if self.rounds is None or ended is None or ended.order_id not in self.rounds.asked:
             return False
@@ -248,7 +261,7 @@ class Judge:
                 self.found.append(f"naked: {line} holds {held} at {(at_us - self.from_us) / SECOND:g} s")
 
     def _count_messages(self) -> None:
-        times = [event.at_us for event in self.events if event.what == "MESSAGE" and event.at_us >= self.from_us]
+        times = [event.at_us for event in self.events if event.what == "MESSAGE" and self._is_after(event)]
         for most, width_us in WINDOWS:
             for at_us in times:
                 sent = sum(at_us - width_us < each <= at_us for each in times)

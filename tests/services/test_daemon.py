@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -279,7 +280,7 @@ def test_the_table_is_drawn_for_every_standing() -> None:
         Standing("[bold]x", "HALTED", None, False, ages, ("7 CANCEL OPEN",)),
         Standing("other", "REDUCE_ONLY", "5", False, ages, ()),
     ]
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=160, record=True, file=io.StringIO())
     console.print(table(rows))
     text = console.export_text()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from copy import copy as copied
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,9 +21,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from riskguard.core.account import Account, TimeLog
+from riskguard.core.book import Line, Working
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, PermitError
 from riskguard.services.orders.guard import RiskGuard
-from riskguard.store import loader
+from riskguard.store import controls, folding, loader
 from tests.services.desk import ACCOUNT, FUTURE, SHARE, Clock, Desk, copy, rulebook
 
 TIGHT = rulebook(
@@ -36,6 +38,13 @@ TIGHT = rulebook(
 )
 SENT_WINDOWS_US, ATTEMPTS_WINDOW_US, SAME_WINDOW_US = (1_000_000, 60_000_000), 60_000_000, 2_000_000
 """As far back as the limits above look: further back nothing needs to be kept, and nothing is compared."""
+
+
+SECOND_LIMIT = (
+    "INSERT INTO traders_control (account_type, control_type, order_value_limit, is_active, created_at, updated_at) "
+    "VALUES (?, 'RISK_LIMIT', ?, 1, 0, 0)"
+)
+"""As a program of version 3 writes one."""
 
 
 def times(log: TimeLog, at_us: int) -> list[int]:
@@ -60,7 +69,7 @@ def plain(account: Account, at_us: int) -> dict[str, Any]:
         "lines": lines,
         "causes": sorted((c.scope, c.state, c.code, c.detail) for c in account.causes),
         "state": account.state,
-        "limits": account.limits.digest,
+        "limits": (account.limits.digest, sorted(limit.row_id for limit in account.limits.limits)),
         "seen": account.position_seen_us,
         "sweep": (account.sweep_at_us, account.sweep_interval_us),
         "pnl": account.pnl,
@@ -127,6 +136,7 @@ STEPS = st.lists(
         st.tuples(st.just("sweep")),
         st.tuples(st.just("flush")),
         st.tuples(st.just("tighten")),
+        st.tuples(st.just("limit"), st.sampled_from([ACCOUNT, "GLOBAL"]), st.integers(400, 2_000), st.booleans()),
         st.tuples(st.just("kill")),
     ),
     max_size=25,
@@ -201,6 +211,13 @@ class Sequence:
             "WHERE limit_id = 'net-position' AND is_active = 1 AND position_size_limit > 40"
         )
 
+    def limit(self, owner: str, most: int, stands: bool) -> None:
+        """Another program writes a limit of *most* rupees an order, and takes it back unless it *stands*."""
+        with self.desk.plain() as connection:
+            connection.execute("BEGIN IMMEDIATE" if self.desk.store.dialect == "sqlite" else "BEGIN")
+            connection.execute(SECOND_LIMIT, (owner, most))
+            connection.execute("COMMIT" if stands else "ROLLBACK")
+
     def kill(self) -> None:
         if len(self.orders) > 12:  # late, or every sequence would be about a halted account
             self.desk.kill()
@@ -252,6 +269,83 @@ def test_there_is_something_to_compare(templates: Callable[..., Path], tmp_path:
         sequence.desk.guard.kept.loaded[ACCOUNT].account.granted += 1
         with pytest.raises(AssertionError):
             compare(sequence.desk.guard, sequence.desk.clock.now_us())
+
+
+WORKING = st.tuples(
+    st.sampled_from([1, -1]),
+    st.integers(0, 500),
+    st.sampled_from(["", "", "oco", "other"]),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(orders=st.lists(WORKING, max_size=12))
+def test_one_more_order_adds_up_as_all_of_them_would(orders: list[tuple[int, int, str, bool, bool]]) -> None:
+    """Exits of one OCO group count once; what is added one by one is what `refresh` finds in all of them."""
+    line = Line("INTRADAY", start=10, filled=-3, seen=7)
+    for number, (sign, remaining, group, reducing, covers) in enumerate(orders):
+        key = f"o-{number}"
+        line.working[key] = Working(key, sign, remaining, reducing, exit_group=group, covers=covers)
+        folding.add_up(line, key)
+        assert line == copied(line).refresh()
+
+
+# -- limits are read again when they changed, and only then -----------------------------------------------------------
+
+CHANGED: dict[str, tuple[str, tuple[object, ...]]] = {
+    "its own": (SECOND_LIMIT, (ACCOUNT, 100)),
+    "everybody's": (SECOND_LIMIT, ("GLOBAL", 100)),
+    "its group's": (SECOND_LIMIT, ("GROUP:family", 100)),
+    "a tighter number": (
+        "UPDATE traders_control SET order_value_limit = 100 WHERE order_value_limit > 100 AND is_active = ?", (1,),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("heeded", [True, False], ids=["heeded", "control"])
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_changed_limit_holds_for_the_next_order(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, change: str, heeded: bool
+) -> None:
+    """Whoever changed it, wherever it stands. The control: were the change not looked for, the order would pass."""
+    desk = make_desk(accounts=(ACCOUNT, "sibling"), group="family")
+    desk.sweep()
+    if not heeded:
+        monkeypatch.setattr(loader, "limits_key", lambda _session, name, _group: (name,))
+    assert desk.guard.check(desk.order()).approved
+
+    desk.sql(CHANGED[change][0], *CHANGED[change][1])
+    # Adopted by another process, so that this one has nothing to write and reads with what it kept beside it.
+    assert not desk.another_guard().check(desk.order()).approved
+    decision = desk.guard.check(desk.order())
+
+    assert decision.approved is not heeded, decision.explain()
+
+
+def test_what_did_not_change_is_not_read_again(make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes' orders leave the limits alone: a desk with a thousand of them reads none of them for each."""
+    desk = make_desk()
+    desk.sweep()
+    other, read = desk.another_guard(), []
+    limits = controls.limits
+    monkeypatch.setattr(controls, "limits", lambda *asked: read.append(asked) or limits(*asked))
+
+    for guard in (desk.guard, other, desk.guard, other, desk.guard):
+        assert guard.check(desk.order(quantity=1)).approved
+
+    assert len(read) == 2  # each guard once
+
+
+def test_limits_nobody_can_date_are_read_each_time(make_desk: Callable[..., Desk]) -> None:
+    """What a group's limits would change is its head: where there is none, nothing kept of them is believed."""
+    desk = make_desk()
+    with desk.store.session(durable=False) as session:
+        session.read_heads(ACCOUNT)
+        found = loader.limits_key(session, ACCOUNT, ""), loader.limits_key(session, ACCOUNT, "nobody")
+        desk.store.roll_back(session)
+
+    assert found[0] is not None and found[1] is None
 
 
 # -- how far back the attempts are read -----------------------------------------------------------------------------

@@ -103,6 +103,31 @@ def test_a_line_is_bare_only_until_the_next_round_after_a_stop_larger_than_it_we
     assert Judge(story, KILLED_US).replay({})
 
 
+@pytest.mark.parametrize(("other", "wrong"), [(30, False), (15, True)])
+def test_stops_are_too_large_together(other: int, wrong: bool) -> None:
+    """Long 55: a stop of 40 that goes was too large beside one of 30, and fitted beside one of 15."""
+    story = events(f"buy55=1@0 fill55=1@0 stop{other}=2@1 stop40=3@1 buy1=4@99 end=3@105 stop40=5@120")
+
+    assert bool(Judge(story, KILLED_US, Rounds([], {"3": 101 * SECOND})).replay({})) == wrong
+
+
+def test_a_position_the_market_turned_over_was_never_guarded() -> None:
+    """Long 55 behind a stop of 60 that fills before any round: short 5 is bare, and no protection of it was taken away."""
+    story = events("buy55=1@0 fill55=1@0 stop60=2@1 buy1=3@99 fill60=2@103 buy1=4@104")
+
+    assert Judge(story, KILLED_US, Rounds([], {})).replay({}) == []
+    assert {said.partition(":")[0] for said in Judge(story, KILLED_US).replay({})} == {"crossed", "naked"}
+
+
+def test_a_kill_is_after_what_was_before_it_whatever_the_clock_said() -> None:
+    """Sold at 110 s, then the clock was set back, and the kill came at 100 s: what was sold was not its own."""
+    story = events("sell20=1@110 fill20=1@110 buy20=2@101 fill20=2@101")
+
+    assert Judge(story, KILLED_US, after=2).replay({}) == []
+    (said,) = Judge(story, KILLED_US, after=0).replay({})
+    assert said.startswith("opened")
+
+
 def rounds(row: Row) -> Rounds:
     looks, asked = row.opt("looks"), row.opt("asked")
     began, _, last = (looks or "").partition(":")

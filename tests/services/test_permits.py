@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from riskguard.brokers.paper import PaperSettings
+from riskguard.core.decide import decide as core_decide
 from riskguard.core.reject import RejectCode
 from riskguard.errors import (
     BrokerRefusedError,
@@ -21,9 +22,14 @@ from riskguard.errors import (
     BrokerUnconfirmedError,
     PermitNotSendableError,
 )
+from riskguard.services.kill import latch
+from riskguard.services.orders import guard as guard_module
+from riskguard.services.orders import sending
 from riskguard.services.orders.permits import Permit
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, rulebook
+
+PATIENCE_S = 60
 
 
 def granted(desk: Desk, **changes: Any) -> Permit:
@@ -364,6 +370,58 @@ def test_a_kill_between_check_and_send_wins(desk: Desk, row: Row) -> None:
 
     assert desk.permit(permit.row.client_order_id) == ("VOID" if row.kill == "VOID" else "GRANTED")
     assert all(order.correlation_id != permit.row.correlation_id for order in desk.broker.orders())
+
+
+KILL_OF_ALL = "UPDATE traders_control SET kill_switch_status = 'ACTIVE' WHERE account_type = 'GLOBAL' AND is_active = 1"
+
+
+def approved_while_all_is_killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Permit:
+    """
+    A permit whose check was deciding when another program killed everything by plain SQL.
+
+    No check locks the GLOBAL head: on a server the kill commits under it. A file has one lock, and the kill has to wait
+    for it until the check's own commit. Either way the check approves.
+    """
+    killing = threading.Thread(target=desk.sql, args=(KILL_OF_ALL,))
+    committed: list[bool] = []
+
+    def decide(*values: Any) -> Any:
+        decision = core_decide(*values)
+        if not committed:
+            killing.start()
+            killing.join(PATIENCE_S if desk.store.dialect == "postgresql" else 0.05)
+            committed.append(not killing.is_alive())
+        return decision
+
+    monkeypatch.setattr(guard_module, "decide", decide)
+    permit = granted(desk)
+    killing.join(PATIENCE_S)
+    assert committed == [desk.store.dialect == "postgresql"] and not killing.is_alive()
+    return permit
+
+
+def test_a_kill_of_all_by_sql_that_a_check_misses_is_caught_when_it_is_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The approval stood before the kill was seen; its order never reaches the broker, and no check is approved after."""
+    permit = approved_while_all_is_killed(desk, monkeypatch)
+    with pytest.raises(PermitNotSendableError), permit.sending():
+        raise AssertionError("sent after the kill")
+
+    assert desk.permit(permit.row.client_order_id) in ("GRANTED", "VOID")
+    assert desk.broker.orders() == ()
+    assert not desk.guard.check(desk.order()).approved
+
+
+def test_the_control_without_the_look_at_sent_that_order_goes_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same race with nothing asked before the wire: the order is at the broker after everything was killed."""
+    permit = approved_while_all_is_killed(desk, monkeypatch)
+    monkeypatch.setattr(sending, "_unsendable", lambda *_: "")
+    monkeypatch.setattr(latch, "adopt_sql", lambda *_: False)  # which would take the permit's room back
+    with permit.sending() as wire:
+        wire.order_id = desk.broker.place(permit.approved_order)
+
+    assert len(desk.broker.orders()) == 1
 
 
 @pytest.mark.parametrize("row", CLASSES, ids=str)

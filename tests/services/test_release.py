@@ -184,6 +184,88 @@ def test_a_lost_halt_directory_is_brought_back_by_a_release(desk: Desk) -> None:
     assert directory.is_dir() and desk.guard.check(desk.order()).approved
 
 
+def test_a_release_that_dies_before_its_commit_brings_no_directory_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Whatever ends it: until the release stands in the journal the directory stays lost, at no moment is it there."""
+    directory = desk.store.directories[0] / halt.HALT
+    directory.rmdir()
+    seen: list[bool] = []
+
+    def ends(*_args: Any) -> int:
+        seen.append(directory.exists())
+        raise MemoryError
+
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(controls, "advance_generation", ends)
+        release(desk)
+
+    assert seen == [False] and not directory.exists() and not desk.guard.check(desk.order()).approved
+    release(desk)
+    assert directory.is_dir() and desk.guard.check(desk.order()).approved
+
+
+def test_a_directory_that_cannot_be_made_stays_lost_after_a_release(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes no new directory: the release stands and says that everybody is still halted, and by what."""
+    desk.kill()
+    desk.sweep(61)
+    directory = desk.store.directories[0] / halt.HALT
+    shutil.rmtree(directory)
+
+    def full(_directory: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(halt, "prepare", full)
+        done = release(desk)
+    assert done.state is TradingState.HALTED and "stays HALTED: a halt directory cannot be made" in done.said
+    assert not desk.guard.check(desk.order()).approved
+    assert release(desk).state is TradingState.ACTIVE and desk.guard.check(desk.order()).approved
+
+
+LOST = table("""
+    accounts  released  only          said
+    1         leader    -             -
+    1         leader    STRATEGY:dip  `STRATEGY:dip`_of_`leader`
+    2         leader    -             `leader`_alone
+    2         leader    STRATEGY:dip  `STRATEGY:dip`_of_`leader`
+    2         all       -             -
+""")
+
+
+@pytest.mark.parametrize("row", LOST, ids=str)
+def test_what_halts_everybody_is_brought_back_for_everybody_or_not_at_all(
+    make_desk: Callable[..., Desk], row: Row
+) -> None:  # fmt: skip
+    """A lost directory halts all accounts, and may have held the kill of any: a release of less than all is refused."""
+    names = (ACCOUNT, "follower")[: int(row.accounts)]
+    desk = make_desk(accounts=names)
+    for name in names:
+        desk.guard.report_positions([], account=name)
+    how: dict[str, Any] = {}
+    if row.only != "-":
+        raise_cause(desk, "SLIPPAGE", TradingState.REDUCE_ONLY, row.only)
+        how = {"only": row.only}
+    desk.sweep(0)
+    directory = desk.store.directories[0] / halt.HALT
+    shutil.rmtree(directory)
+    account = None if row.released == "all" else row.released
+    reviewed = admin.review(desk.store, account, clock=desk.clock, **how)
+    if row.said != "-":
+        said = refused(desk, account, **how)
+        assert row.said.replace("_", " ") in said and "`riskguard release --all`" in said and str(directory) in said
+        assert reviewed.objection == said and not directory.exists()
+        assert all(desk.guard.state(name).state is TradingState.HALTED for name in names)
+    else:
+        assert reviewed.objection == "" and reviewed.returns_to is TradingState.ACTIVE
+        assert f"`{directory}` is there again" in release(desk, account, **how).said
+        assert all(desk.guard.state(name).state is TradingState.ACTIVE for name in names)
+        ((entry,),) = desk.rows("SELECT body FROM decisions WHERE kind = 'RELEASE'")
+        assert str(directory) in str(entry)
+
+
 def test_a_release_that_is_refused_brings_no_directory_back(desk: Desk) -> None:
     """Its loss halts everybody; a release that does not hold its preconditions must not let them go by trying."""
     desk.kill()
@@ -453,7 +535,7 @@ def test_a_review_says_what_is_wrong_with_the_halt_directories(desk: Desk) -> No
     directory.rmdir()
     found = admin.review(desk.store, ACCOUNT, clock=desk.clock)
     assert found.objection == "" or "halt directory" not in found.objection
-    assert any("missing" in each for each in found.causes) and found.returns_to is TradingState.HALTED
+    assert any("missing" in each for each in found.causes) and found.returns_to is TradingState.ACTIVE
     directory.touch()
     assert "unreadable" in admin.review(desk.store, ACCOUNT, clock=desk.clock).objection
     directory.unlink()

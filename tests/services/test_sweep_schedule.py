@@ -226,12 +226,10 @@ def test_a_notice_waits_for_the_database_and_people_do_not(
     desk: Desk, made: Callable[..., Schedule], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is locked: the alert goes out, the row follows when it can."""
-    from tests.services.desk import locked
-
     monkeypatch.setattr("riskguard.services.sweeps.notices.WAIT_S", 0.05)
     schedule = made()
     schedule.notices.note("JOB_HANGS", "job `x` hangs", account=ACCOUNT, about="x")
-    with locked(desk.path):
+    with desk.locked():
         schedule.notices.flush()
         assert heard(desk, "job `x` hangs")
     assert told(desk, "JOB_HANGS") == []

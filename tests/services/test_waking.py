@@ -16,7 +16,11 @@ from tests.services.desk import eventually, fill
 from tests.store import postgres
 
 PATIENCE_S = 60
-LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'riskguard listen' AND state = 'idle' AND datname = %s"
+LISTENERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'riskguard listen' AND state = 'idle' "
+    "AND query = 'LISTEN riskguard' AND datname = %s"
+)
+"""Connected alone is not enough: what is said before LISTEN was done is not heard."""
 
 
 @pytest.fixture

@@ -37,7 +37,8 @@ from riskguard.services.instruments.master import COLUMNS, Elsewhere, Entry, Lay
 from riskguard.store import loader
 from riskguard.store.market import market_tables
 from riskguard.store.session import Session, Store
-from riskguard.store.statements import Prepared, param, prepare
+from riskguard.store.spelling import Prepared
+from riskguard.store.statements import param, prepare
 from riskguard.store.tables.instruments import instruments
 
 WAIT_S: Final = 10.0

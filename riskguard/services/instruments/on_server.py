@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from riskguard.services.instruments.master import COLUMNS
 from riskguard.store.session import Session
-from riskguard.store.statements import Prepared, param, prepare
+from riskguard.store.spelling import Prepared
+from riskguard.store.statements import param, prepare
 from riskguard.store.tables.instruments import instruments
 
 _i = instruments.c

@@ -33,7 +33,7 @@ from riskguard.store.queries.limit_health import (
 )
 from riskguard.store.queries.rulebook_rows import ENTRY, LAST_APPLY
 from riskguard.store.session import ACCOUNTS, Session, Store
-from riskguard.store.statements import Prepared
+from riskguard.store.spelling import Prepared
 
 WAIT_S: Final = 2.0
 LOOKED_BACK_DAYS: Final = 30

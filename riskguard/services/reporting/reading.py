@@ -50,7 +50,7 @@ from riskguard.store.queries.day_report import (
     VIOLATIONS,
 )
 from riskguard.store.session import ACCOUNTS, Session, Store, clock_of
-from riskguard.store.statements import Prepared
+from riskguard.store.spelling import Prepared
 
 WAIT_S: Final = 5.0
 LISTED_MAX: Final = 200

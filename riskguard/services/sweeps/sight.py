@@ -27,12 +27,12 @@ from riskguard.core.state import NARROW, severest
 from riskguard.errors import SettingsError
 from riskguard.services.sweeps.known import Known
 from riskguard.store import books, controls, loader, supply
+from riskguard.store.bounds import LIVE_PERMIT_STATES
 from riskguard.store.calendar import calendar
 from riskguard.store.copy_rules import read_rules
 from riskguard.store.queries.logins import ACTIVE
 from riskguard.store.queries.sight import COPIED, FILLS, FILLS_COUNT, IN_GROUP, LAST_KNOWN, LEGS
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session
-from riskguard.store.tables.journal import LIVE_PERMIT_STATES
 
 FILL_CHECKS: Final = frozenset({"loss_streak", "cooldown", "trades_per_day", "position_loss"})
 HOUR_CHECKS: Final = frozenset({"feed_health", "token_expiry", "square_off_time", "expiry_day"})

@@ -32,7 +32,8 @@ from riskguard.store import upkeep_runs as record
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.engines.postgresql import only_files
 from riskguard.store.session import Store
-from riskguard.store.statements import Prepared, fixed, param, prepare
+from riskguard.store.spelling import Prepared
+from riskguard.store.statements import fixed, param, prepare
 
 ROWS_AT_ONCE = 1_000
 BYTES_AT_ONCE = 2_000_000

@@ -23,7 +23,8 @@ from riskguard.services.upkeep import files
 from riskguard.services.upkeep.retention import RULES, TABLES, Rule
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import sync_directory
-from riskguard.store.statements import Prepared, param, prepare
+from riskguard.store.spelling import Prepared
+from riskguard.store.statements import param, prepare
 
 APPLICATION_ID = 0x52474441  # "RGDA"
 WAIT_S = 5.0

@@ -221,8 +221,10 @@ def _permissions(store: Store) -> Iterator[Finding]:
         except FileNotFoundError:
             if must_be:
                 # Not an error of the file: without it nobody is let through.
-                says = "everything is halted" if path.name == halt.HALT else "a kill has less to hold on to"
-                yield Finding("warning", "halt-directory", f"`{path}` is missing: {says}", f"`mkdir -m 700 {path}`")
+                says, way_out = "a kill has less to hold on to", f"`mkdir -m 700 {path}`"
+                if path.name == halt.HALT:  # made by hand it would let everybody go, and nobody would have said so
+                    says, way_out = "everything is halted", "`riskguard release --all` brings it back"
+                yield Finding("warning", "halt-directory", f"`{path}` is missing: {says}", way_out)
             continue
         except OSError as e:
             yield Finding("error", "permissions", f"`{path}`: {e.strerror}", "run it as the owner")

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from riskguard.core.calendar import DAY_US, IST_OFFSET_US, ist_day
 from riskguard.services.settings import DatabaseSettings
+from riskguard.store.bounds import LIVE_PERMIT_STATES, TERMINAL_STATUSES
 from riskguard.store.statements import fixed, param
 from riskguard.store.tables.alerts import alert_deliveries, alerts
 from riskguard.store.tables.audit import audit_log, error_log
@@ -23,10 +24,10 @@ from riskguard.store.tables.authentication import rate_limit_tracking
 from riskguard.store.tables.control import risk_violations
 from riskguard.store.tables.copy_trading import copy_mappings
 from riskguard.store.tables.funds import funds
-from riskguard.store.tables.journal import LIVE_PERMIT_STATES, order_messages, permits, refusal_repeats
+from riskguard.store.tables.journal import order_messages, permits, refusal_repeats
 from riskguard.store.tables.live import live_watches
 from riskguard.store.tables.live_updates import websocket_messages
-from riskguard.store.tables.orders import TERMINAL_STATUSES, order_events, order_modifications, orders
+from riskguard.store.tables.orders import order_events, order_modifications, orders
 from riskguard.store.tables.portfolio import holdings, positions
 from riskguard.store.tables.postback import postback_events
 from riskguard.store.tables.reconciliation import book_differences, unsolicited_orders
