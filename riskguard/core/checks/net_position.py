@@ -53,8 +53,6 @@ def check(facts: Facts, params: Parameters) -> Reject | None:
         standing = facts.net_up + facts.buying + facts.long_other
     else:
         standing = -facts.net_down + facts.selling + facts.short_other
-    if params.unit == "units" and (standing + order.quantity) * SCALE <= params.position_max:
-        return None  # the usual question and answer, without another call
     return _judged(facts, params, standing)
 
 
