@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from riskguard.core.news import OrderNews
@@ -90,7 +90,7 @@ def _parsed(body: str) -> Mapping[str, Any]:
     try:
         # NaN and Infinity stay words: they are refused where a number is wanted, and nowhere else.
         found = json.loads(body, parse_float=Decimal, parse_constant=str)
-    except (ValueError, RecursionError) as e:
+    except (ValueError, RecursionError, InvalidOperation) as e:  # an exponent may be longer than any number's
         raise EventInvalidError(f"not JSON: {type(e).__name__}") from None
     if not isinstance(found, dict):
         raise EventInvalidError("wants one JSON object")

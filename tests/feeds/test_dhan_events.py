@@ -185,6 +185,7 @@ def test_what_is_there_and_cannot_be_read_is_a_problem(case: tuple[str, Any]) ->
 
 NO_MESSAGES = {
     "empty": "", "cut": "{", "a list": "[]", "null": "null", "text": '"x"', "deep": "[" * 100_000,
+    "far": "[1e-4009999999999999999999]",
     "no data": '{"Type": "order_alert"}', "data of no object": '{"Type": "order_alert", "Data": []}', "digits": "1" * 9_999,
 }  # fmt: skip
 

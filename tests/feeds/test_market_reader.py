@@ -123,7 +123,7 @@ def test_a_refusal_is_one_under_any_status_and_shape(
 
 
 STRANGE = [b"", b"<html>busy</html>", b"[]", b"null", b'{"status": "success"}', b'{"status": "success", "data": {"NSE_FNO": []}}',
-           b'{"status": "success", "data": [1]}', b"[" * 100_000, b"\xff\xfe"]  # fmt: skip
+           b'{"status": "success", "data": [1]}', b"[" * 100_000, b"[1e-4009999999999999999999]", b"\xff\xfe"]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", STRANGE, ids=lambda body: body[:30])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 from riskguard.brokers.dhan.wire import IN_DOUBT, Answer
@@ -89,6 +89,8 @@ def parsed(answer: Answer) -> Any:
         return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("is nested too deep") from None
+    except InvalidOperation:
+        raise ValueError("holds a number with an exponent longer than any number's") from None
 
 
 def _no_number(word: str) -> NoReturn:

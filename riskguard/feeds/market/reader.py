@@ -114,7 +114,7 @@ def _parsed(status: int, body: bytes) -> Any:
     """Return the document of an answer that says yes; errors come under any status, and in several shapes."""
     try:
         found = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):  # an exponent may be longer than any number's
         raise BrokerUnconfirmedError(f"quotes: HTTP {status} without a readable answer") from None
     if not isinstance(found, dict):
         raise BrokerUnconfirmedError(f"quotes: HTTP {status} with something else than an object")
