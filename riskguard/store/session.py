@@ -94,6 +94,7 @@ class Session:
     One open transaction; see `Store.session`.
 
     Attributes:
+        durable: Its commit returns only when all of it is on disk; `make_durable` says so later than `Store.session`.
         waited: The lock had to be waited for, so that what was looked at before it may be old.
         is_wide: It excludes every other writer. A session of one account excludes those of the same account and group.
     """
@@ -129,6 +130,10 @@ class Session:
 
     def savepoint(self) -> Savepoint:
         """Mark this moment; `back()` takes back what was written since, `release()` forgets the mark."""
+        raise NotImplementedError
+
+    def make_durable(self) -> None:
+        """Have the commit wait for the disk, though the session was opened without: what is answered now is evidence."""
         raise NotImplementedError
 
     def need_wide(self) -> None:

@@ -12,7 +12,6 @@ import os
 import resource
 import shutil
 import signal
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from riskguard.services.wiring import paper_path
 from riskguard.store import halt, journal
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.engines.sqlite_store import SqliteStore
+from riskguard.store.session import Session
 from tests.services.desk import ACCOUNT, START, Clock, Desk, build
 
 LARGE = 2_000_000
@@ -56,8 +56,7 @@ class Scene:
         if options.get("without") == "commit":
             _believe_every_commit()
         if options.get("without") == "sync":
-            plain = lite.connect  # a control: nobody waits for the disk
-            lite.connect = lambda path, *, durable, **more: plain(path, durable=False, **more)
+            lite.sync = lambda _log: None  # a control: nobody waits for the disk
         if options.get("limited") == "pages":
             _no_more_pages()
 
@@ -144,9 +143,9 @@ def _believe_every_commit() -> None:
     """A control: what COMMIT answers is not looked at."""
     plain = SqliteStore._commit
 
-    def deaf(store: SqliteStore, connection: sqlite3.Connection) -> None:
+    def deaf(store: SqliteStore, session: Session) -> None:
         with contextlib.suppress(Exception):
-            plain(store, connection)
+            plain(store, session)
 
     SqliteStore._commit = deaf  # type: ignore[method-assign]
 

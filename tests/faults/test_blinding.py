@@ -132,7 +132,6 @@ def test_a_refusal_whose_log_was_deleted_under_it_is_not_called_recorded(
     """
     assert desk.guard.check(desk.order()).approved
     refused = desk.order(quantity=2_000_000, client_order_id="evidence")
-    desk.guard.check(desk.order(quantity=2_000_000, strategy="first"))  # the FULL connection is open
     plain, left = journal.append, []
 
     def and_the_other_leaves(session: Session, *given: object, **more: object) -> object:

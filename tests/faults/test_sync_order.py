@@ -66,7 +66,7 @@ def test_what_is_acknowledged_was_synced_before(stage: Stage, states: Callable[[
     """
     A refusal, SENT at the wire, a kill and a release wait for the disk; an approval does not, and need not.
 
-    The rows without it are controls: the FULL connections opened as NORMAL ones leave their log unsynced.
+    The rows without it are controls: they leave their log unsynced.
     """
     options: dict[str, Any] = {"at_us": START + 70 * SECOND} if row.deed == "release" else {}
     if row.opt("without"):

@@ -208,7 +208,7 @@ def test_a_guard_that_sweeps_in_a_thread_survives_the_fork(templates: Any, tmp_p
 def test_the_control_a_connection_carried_across_is_noticed(desk: Desk) -> None:
     """What the guard must not do: the same store with its pid forged goes on using the parent's connection."""
     desk.guard.check(desk.order())
-    inherited = desk.store._normal
+    inherited = desk.store._held
 
     def carried() -> bool:
         desk.store._pid = os.getpid()  # as if it had never forked

@@ -461,9 +461,8 @@ def test_a_database_that_cannot_be_used_refuses_and_spools(desk: Desk, fault: st
 def test_a_read_only_database_refuses_and_spools(desk: Desk) -> None:
     """Root may write anything, so SQLite itself is told to refuse writing."""
     assert desk.guard.check(desk.order()).approved
-    for connection in (desk.store._normal, desk.store._full):
-        if connection is not None:
-            connection.execute("PRAGMA query_only = ON")
+    assert desk.store._held is not None
+    desk.store._held.execute("PRAGMA query_only = ON")
     decision = desk.guard.check(desk.order())
 
     assert codes(decision) == ["STORE_UNAVAILABLE"] and not decision.recorded
@@ -474,7 +473,7 @@ def test_a_read_only_database_refuses_and_spools(desk: Desk) -> None:
 def test_a_full_database_refuses_and_spools(desk: Desk) -> None:
     """SQLITE_FULL in the middle of a transaction: undone, refused, and the file is whole."""
     assert desk.guard.check(desk.order()).approved
-    connection = desk.store._normal
+    connection = desk.store._held
     assert connection is not None
     connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
     decisions = [desk.guard.check(desk.order(strategy="s" * 60)) for _ in range(60)]
@@ -621,9 +620,9 @@ def test_an_interrupted_commit_is_not_a_no(desk: Desk, monkeypatch: pytest.Monke
     """When COMMIT itself fails the answer is unknown: asked again with the same id it is what stands."""
     asked = desk.order()
 
-    def commit(store: session.Store, connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            connection.execute("COMMIT")
+    def commit(store: session.Store, within: session.Session) -> None:
+        if within.connection.in_transaction:
+            within.connection.execute("COMMIT")
             raise session.CommitUnknownError("the disk went away")
 
     with monkeypatch.context() as broken:

@@ -502,11 +502,11 @@ def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
     plain = kind._commit
     runner = KillRunner(mine, ACCOUNT, MortalBroker(desk.broker, life))  # type: ignore[arg-type]
 
-    def commit(store: Any, connection: Any) -> None:
-        if store is mine.store and connection.in_transaction:
-            life.act(lambda: plain(store, connection))
+    def commit(store: Any, session: Any) -> None:
+        if store is mine.store and session.connection.in_transaction:
+            life.act(lambda: plain(store, session))
         else:
-            plain(store, connection)
+            plain(store, session)
 
     with monkeypatch.context() as context:
         context.setattr(kind, "_commit", commit)

@@ -26,6 +26,7 @@ from riskguard.services.kill import latch
 from riskguard.services.orders import guard as guard_module
 from riskguard.services.orders import sending
 from riskguard.services.orders.permits import Permit
+from riskguard.store.engines import sqlite as lite
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, rulebook
 
@@ -64,23 +65,17 @@ def test_sent_is_on_disk_before_the_block_begins(desk: Desk) -> None:
 
 
 @pytest.mark.sqlite_only("asks SQLite how it syncs")
-def test_the_mark_is_synced(desk: Desk) -> None:
-    """It is written on the connection that waits for the disk; approvals are not, because they were never sent."""
+def test_the_mark_is_synced(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for the disk; an approval does not, because it was never sent, and the answer can be asked for."""
+    synced: list[int] = []
+    plain = lite.sync
+    monkeypatch.setattr(lite, "sync", lambda log: (synced.append(log), plain(log)))
     permit = granted(desk)
-    used: list[bool] = []
-    plain = desk.store.session
-
-    def watched(*, durable: bool = True, **more: Any) -> Any:
-        used.append(durable)
-        return plain(durable=durable, **more)
-
-    desk.store.session = watched  # type: ignore[method-assign]
+    assert not synced
     with permit.sending() as wire:
-        assert used == [True]
+        assert len(synced) == 1
         wire.order_id = "B1"
-    for durable, mode in ((True, 2), (False, 1)):
-        with plain(durable=durable) as session:
-            assert session.connection.execute("PRAGMA synchronous").fetchone() == (mode,)
+    assert len(synced) == 1
 
 
 OUTCOMES = table("""

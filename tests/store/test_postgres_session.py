@@ -268,8 +268,10 @@ def test_only_an_approval_may_be_lost_and_nothing_outlives_a_transaction(
         store = stores()
         assert _settings(store, durable=True)["synchronous_commit"] == durable
         assert _settings(store, durable=False)["synchronous_commit"] == "off"
-        with store.session() as session:
+        with store.session(durable=False) as session:
             connection = session.connection
+            session.make_durable()
+            assert connection.execute("SHOW synchronous_commit").fetchone()[0] == durable
         # A pooler gives the connection to others: what was set must have gone with the transaction.
         assert connection.execute("SHOW lock_timeout").fetchone()[0] == "0"
         assert connection.execute("SHOW synchronous_commit").fetchone()[0] == setting

@@ -174,7 +174,7 @@ def engage(
 def _write_row(
     store: Store | str, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str, clock: Clock | None
 ) -> tuple[str, ...]:
-    """Commit the kill on a FULL connection of its own, ahead of every writer."""
+    """Commit the kill on a connection of its own, ahead of every writer, and wait for the disk."""
     from riskguard.services.kill import latch
     from riskguard.store import controls
     from riskguard.store.queries.kill_rows import RUNS_OF_KILL

@@ -93,9 +93,7 @@ def check_basket(guard: RiskGuard, orders: Sequence[Order], *, emergency_exit: s
     found: list[Decision] = []
 
     def ask() -> Decision:
-        found.extend(_answer(guard, legs, emergency_exit, durable=False))
-        if not all(leg.approved for leg in found) and not all(leg.recorded for leg in found):
-            found[:] = _answer(guard, legs, emergency_exit, durable=True)
+        found.extend(_answer(guard, legs, emergency_exit))
         return found[0]
 
     guard.kept.leave_the_parent()
@@ -107,24 +105,23 @@ def check_basket(guard: RiskGuard, orders: Sequence[Order], *, emergency_exit: s
     return BasketDecision(tuple(found), [leg.client_order_id for leg in found] != asked)
 
 
-def _answer(guard: RiskGuard, legs: tuple[Order, ...], emergency_by: str, *, durable: bool) -> list[Decision]:
+def _answer(guard: RiskGuard, legs: tuple[Order, ...], emergency_by: str) -> list[Decision]:
     owner = legs[0].account
-    with guard.store.session(durable=durable) as session:
+    with guard.store.session(durable=False) as session:
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, owner, now_us)
         loaded = guard.kept.open(session, owner, now_us)
         known = {leg: session.row(journal.KNOWN, account=owner, client_order_id=leg.client_order_id) for leg in legs}
         if any(known.values()):
+            session.make_durable()
             return _restated(guard, session, loaded, legs, known, now_us)
         decided = _decided(guard, session, loaded, legs, flags, now_us, emergency_by)
         name = f"rgb-{secrets.token_hex(8)}"
         if all(leg.approved for leg in decided):
             for place, leg in enumerate(decided, 1):
                 guard.grant(session, loaded, leg, emergency_by, basket=name, leg=place)
-        elif not durable:
-            guard.store.roll_back(session)
-            return list(decided)
         else:
+            session.make_durable()
             for leg in decided:
                 guard.refuse(session, loaded, leg)
     for leg in decided:

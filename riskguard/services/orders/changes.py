@@ -92,30 +92,13 @@ def check_modify(
     with guard.store.session(durable=False) as session:
         asked = find(session, owner, name, changes, change_id)
         guard.store.roll_back(session)
-    return guard.answered(asked.after, lambda: _ask(guard, owner, name, changes, change_id, emergency_by))
-
-
-def _ask(
-    guard: RiskGuard, owner: str, name: str, changes: dict[str, Any], change_id: str, emergency_by: str
-) -> Decision:
-    decision = _answer(guard, owner, name, changes, change_id, emergency_by, durable=False)
-    if not decision.approved and not decision.recorded:
-        # Found on the NORMAL connection and undone: what commits on the FULL one is the answer.
-        decision = _answer(guard, owner, name, changes, change_id, emergency_by, durable=True)
-    return decision
+    return guard.answered(asked.after, lambda: _answer(guard, owner, name, changes, change_id, emergency_by))
 
 
 def _answer(
-    guard: RiskGuard,
-    owner: str,
-    name: str,
-    changes: dict[str, Any],
-    change_id: str,
-    emergency_by: str,
-    *,
-    durable: bool,
+    guard: RiskGuard, owner: str, name: str, changes: dict[str, Any], change_id: str, emergency_by: str
 ) -> Decision:
-    with guard.store.session(durable=durable) as session:
+    with guard.store.session(durable=False) as session:
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, owner, now_us)
         loaded = guard.kept.open(session, owner, now_us)
@@ -124,6 +107,8 @@ def _answer(
         if known is not None:
             decision = restate(guard, session, loaded, change.after, known, now_us)
             if decision.recorded:
+                if not decision.approved:
+                    session.make_durable()
                 if decision.permit is not None:
                     decision.permit = Permit(guard, decision.permit.row, change.whole())  # type: ignore[attr-defined]
                 return decision
@@ -138,10 +123,8 @@ def _answer(
             )  # fmt: skip
             assert decision.permit is not None
             decision.permit = Permit(guard, decision.permit.row, change.whole())  # type: ignore[attr-defined]
-        elif not durable:
-            guard.store.roll_back(session)
-            return decision
         else:
+            session.make_durable()
             guard.refuse(session, loaded, decision, reused=known is not None, kind="MODIFY")
     decision.recorded = True
     return decision

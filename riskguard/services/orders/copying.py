@@ -307,9 +307,7 @@ def _together(
     found: list[Decision] = []
 
     def ask() -> Decision:
-        found[:] = _attempt(guard, everyone, durable=False)
-        if not all(each.recorded for each in found):
-            found[:] = _attempt(guard, everyone, durable=True)
+        found[:] = _attempt(guard, everyone)
         return found[0]
 
     one = guard.answered(asked, ask)
@@ -323,17 +321,15 @@ def _together(
     return found[0], followers
 
 
-def _attempt(guard: RiskGuard, orders: list[Order], *, durable: bool) -> list[Decision]:
-    with guard.store.session(durable=durable) as session:
+def _attempt(guard: RiskGuard, orders: list[Order]) -> list[Decision]:
+    with guard.store.session(durable=False) as session:
         now_us = guard.clock.now_us()
         before = session.savepoint()
         found = [_one(guard, session, order, now_us) for order in orders]
         if all(each.approved for each in found):
             before.release()
-        elif not durable:
-            guard.store.roll_back(session)
-            return [_unrecorded(each) for each in found]
         else:
+            session.make_durable()
             # What was granted on the way is taken back with its journal entries; the refusals are written instead.
             before.back()
             session.heads.clear()
@@ -363,11 +359,6 @@ def _one(guard: RiskGuard, session: Session, order: Order, now_us: int) -> Decis
         decision = decide(order, loaded.account, now_us)
     if decision.approved:
         guard.grant(session, loaded, decision, "")
-    return decision
-
-
-def _unrecorded(decision: Decision) -> Decision:
-    decision.recorded = False
     return decision
 
 

@@ -149,8 +149,8 @@ class RiskGuard:
 
     def _answer(self, order: Order, emergency_by: str, flags: latch.Flags, *, durable: bool) -> Decision:
         """
-        Answer in one transaction. A refusal found on the NORMAL connection is thrown away and made again on
-        the FULL one: whichever decision commits is the answer.
+        Answer in one transaction. It waits for the disk when the answer turns out to be a refusal: that is evidence,
+        and an approval that is lost was never sent.
         """
         try:
             return self._answer_in(order, emergency_by, flags, durable, self.kept.width(order.account))
@@ -183,12 +183,15 @@ class RiskGuard:
             if decision.approved and known is None:
                 self.grant(session, loaded, decision, emergency_by)
             elif not decision.approved and not decision.recorded:
-                if not durable or (wrote_generation is None and self.kept.repeats.of(decision) is not None):
+                if wrote_generation is None and self.kept.repeats.of(decision) is not None:
                     self.store.roll_back(session)
                 else:
+                    session.make_durable()
                     self._refuse(session, loaded, decision, known is not None)
+            elif not decision.approved:
+                session.make_durable()  # it stands already: whoever wrote it may not have told it yet
             elif known is not None and not loaded.writes and wrote_generation is None:
-                self.store.roll_back(session)  # nothing to write: the answer stands already
+                self.store.roll_back(session)  # nothing to write
         if wrote_generation is not None:
             latch.after_commit(self.store, wrote_generation)
         if released:
@@ -196,26 +199,21 @@ class RiskGuard:
             flags = flags._replace(names=tuple(n for n in flags.names if halt.parse_flag(n)[1] not in released))
         self.kept.settled_flags.update(flags.names)
         if not decision.approved and not decision.recorded:
-            return self._refused_here(order, emergency_by, flags, decision, loaded)
+            return self._repeated(decision, loaded)
         self._published(loaded, decision, restated)
         return decision
 
-    def _refused_here(
-        self, order: Order, emergency_by: str, flags: latch.Flags, decision: Decision, loaded: Loaded
-    ) -> Decision:
-        """Settle a refusal that was only looked at: a repeat is counted, a new one is made durable."""
+    def _repeated(self, decision: Decision, loaded: Loaded) -> Decision:
+        """Count a refusal whose like was written within its second, and keep what was read for the next check."""
         repeat_of = self.kept.repeats.of(decision)
-        if repeat_of is None:
-            if not loaded.writes:
-                self.kept.loaded[order.account] = loaded  # true for what was rolled back to; its key is asked again
-            return self._answer(order, emergency_by, flags, durable=True)
+        assert repeat_of is not None  # only such a one is rolled back
         self.kept.repeats.count(decision, repeat_of)
         decision.recorded, decision.repeat_of = True, repeat_of
         if loaded.writes:
-            self.kept.loaded.pop(order.account, None)
+            self.kept.loaded.pop(decision.order.account, None)
         else:
             folding.fold_attempt(loaded, decision)
-            self.kept.loaded[order.account] = loaded
+            self.kept.loaded[decision.order.account] = loaded
         return decision
 
     def _freshen_quote(self, session: Session, loaded: Loaded, key: tuple[str, str]) -> None:

@@ -65,10 +65,7 @@ def _asked(guard: RiskGuard, orders: Sequence[Order], judge: Judge) -> Decision 
     found: list[Decision] = []
 
     def ask() -> Decision:
-        found[:] = _answer(guard, orders, judge, durable=False)
-        if not all(each.approved for each in found):
-            # Found on the NORMAL connection and undone: what commits on the FULL one is the answer.
-            found[:] = _answer(guard, orders, judge, durable=True)
+        found[:] = _answer(guard, orders, judge)
         refused = [each for each in found if not each.approved]
         # A leg that is refused for the others' sake says less than the one that stands in the way.
         own = [each for each in refused if each.rejects[0].code is not RejectCode.BASKET_REFUSED]
@@ -78,9 +75,9 @@ def _asked(guard: RiskGuard, orders: Sequence[Order], judge: Judge) -> Decision 
     return None if answer.approved else answer
 
 
-def _answer(guard: RiskGuard, orders: Sequence[Order], judge: Judge, *, durable: bool) -> list[Decision]:
+def _answer(guard: RiskGuard, orders: Sequence[Order], judge: Judge) -> list[Decision]:
     owner = orders[0].account
-    with guard.store.session(durable=durable) as session:
+    with guard.store.session(durable=False) as session:
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, owner, now_us)
         loaded = guard.kept.open(session, owner, now_us)
@@ -93,9 +90,10 @@ def _answer(guard: RiskGuard, orders: Sequence[Order], judge: Judge, *, durable:
             supply.at_check(session, loaded, order, now_us, guard.newest_quote)
         with latch.obeyed(account, flags):
             decided = list(judge(account, now_us))
-        if not durable or all(each.approved for each in decided):
+        if all(each.approved for each in decided):
             guard.store.roll_back(session)
             return decided
+        session.make_durable()
         for each in decided:
             if not each.approved:
                 guard.refuse(session, loaded, each, kind="MODIFY")

@@ -145,6 +145,11 @@ class PostgresSession(Session):
         self.heads.update(read)
         return self.heads
 
+    def make_durable(self) -> None:
+        if not self.durable:
+            self._cursor.execute(f"SET LOCAL synchronous_commit = {_waiting(self.connection)}")
+            self.durable = True
+
     def savepoint(self) -> _Savepoint:
         return _Savepoint(self._cursor)
 
@@ -485,6 +490,12 @@ def _read_opening(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[dict[str, He
     return heads, int(row[0])
 
 
+def _waiting(connection: Connection) -> str:
+    """Return the setting with which a commit waits for the disk: as the server says, and never weaker than `on`."""
+    said = connection.synchronous_commit
+    return "on" if said in ("off", "local") else said
+
+
 def _beginning(connection: Connection, lock_ms: int, is_short: bool, durable: bool, account: str | None) -> str:
     """Return everything up to the first statement of a session's own, as one message to the server."""
     from psycopg import sql
@@ -497,10 +508,7 @@ def _beginning(connection: Connection, lock_ms: int, is_short: bool, durable: bo
     if connection.pgconn.server_version >= TRANSACTION_TIMEOUT_SINCE:
         # The others do not run while a message that was begun never ends.
         settings["transaction_timeout"] = round((IDLE_S_ACCOUNT if is_short else TRANSACTION_S_MAX) * 1000)
-    if not durable:
-        settings["synchronous_commit"] = "off"
-    elif connection.synchronous_commit in ("off", "local"):
-        settings["synchronous_commit"] = "on"  # else as the server says: never weaker than that
+    settings["synchronous_commit"] = _waiting(connection) if durable else "off"
     # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
     parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
     parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]

@@ -1,9 +1,9 @@
 """
 SQLite connections that are safe to bet on: who opens them, how durable, and how blinding is noticed.
 
-Two connections per process: NORMAL for approvals (a lost one was never sent), FULL for all that must survive
-power loss. The file is only ever opened through SQLite: closing any other descriptor of it would drop the
-process's locks. Source: reliability.md F1 to F3.
+An approval does not wait for the disk (a lost one was never sent); all that must survive power loss waits until the log
+is synced. The database file is only ever opened through SQLite: closing any other descriptor of it would drop the
+process's locks. Of the log, on which SQLite keeps none, one descriptor is held, to sync it. Source: reliability.md F1 to F3.
 """
 
 from __future__ import annotations
@@ -177,29 +177,50 @@ class FileWatch:
         return self._seen
 
 
-def checkpoint_if_large(path: Path, connection: sqlite3.Connection) -> bool:
-    """
-    Be the janitor: checkpoint a large WAL from a second connection while *connection* holds the write lock.
+def open_log(path: Path) -> int | None:
+    """Return a descriptor of the write-ahead log to sync it by; None where the database keeps none."""
+    try:
+        return os.open(f"{path}-wal", os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    except OSError as e:
+        raise StoreUnavailableError(f"cannot open `{path}-wal`: {e.strerror}") from None
 
-    With the lock held nobody writes meanwhile, which is what the WAL-reset bug needs to corrupt anything.
-    """
+
+def sync(log: int) -> None:
+    """Wait until the log is on disk, with all that any process has committed to it. Raises OSError."""
+    getattr(os, "fdatasync", os.fsync)(log)
+
+
+def checkpoint_if_large(path: Path, connection: sqlite3.Connection) -> bool:
+    """Be the janitor: see `checkpoint`; True when a large log was taken over."""
     try:
         if os.stat(f"{path}-wal").st_size < WAL_BYTES_MAX:
             return False
     except OSError:
         return False
     try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:
-        return False  # busy: whoever writes now will find it large too
+        checkpoint(path, connection)
+    except (sqlite3.Error, StoreUnavailableError):
+        return False  # busy, and then whoever writes now will find it large too; or broken, and the log stays as it was
+    return True
+
+
+def checkpoint(path: Path, connection: sqlite3.Connection) -> bool:
+    """
+    Copy the log into the database from a second connection while *connection* holds the write lock.
+
+    With the lock held nobody writes meanwhile, which is what the WAL-reset bug needs to corrupt anything.
+    True when the whole log was copied and synced: a reader may still need part of it as it is. Raises sqlite3.Error,
+    StoreUnavailableError.
+    """
+    connection.execute("BEGIN IMMEDIATE")
     try:
         with contextlib.closing(connect(path, durable=True)) as second:
-            second.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    except (sqlite3.Error, StoreUnavailableError):
-        return False  # nothing is lost: the WAL stays as it was
+            busy, pages, copied = second.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     finally:
         connection.execute("ROLLBACK")
-    return True
+    return not busy and pages == copied
 
 
 def create_file(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sessions on SQLite: two connections per process, the gate, and what notices that a file was replaced."""
+"""Sessions on SQLite: one connection per process, the log it syncs, the gate, and what notices that a file was replaced."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ class SqliteSession(Session):
         found: tuple[Any, ...] | None = self.run(statement, **values).fetchone()
         return found
 
+    def make_durable(self) -> None:
+        self.durable = True
+
     def savepoint(self) -> _Savepoint:
         return _Savepoint(self.connection)
 
@@ -72,7 +75,12 @@ class _Savepoint:
 
 
 class SqliteStore(Store):
-    """See `Store`. One NORMAL connection for approvals, one FULL for all that must survive power loss."""
+    """
+    See `Store`. One NORMAL connection, which never waits for the disk; a durable session syncs the log after its COMMIT.
+
+    That is what FULL does, but for two things: whether to wait may be said at the end, when the answer is known, and the
+    write lock is not held meanwhile. Others may see what was committed before it is synced; what they sync includes it.
+    """
 
     dialect = "sqlite"
 
@@ -83,8 +91,10 @@ class SqliteStore(Store):
             raise StoreUnavailableError(f"`{url.partition('://')[0]}` is no SQLite URL: write sqlite:///…")
         self.path = path
         self.clock = SystemClock()
-        self._normal: sqlite3.Connection | None = None
-        self._full: sqlite3.Connection | None = None
+        self._held: sqlite3.Connection | None = None
+        # A descriptor of the -wal. SQLite keeps no locks on that file, so ours may be closed.
+        self._log: int | None = None
+        self._is_log_doubtful = False
         self._inherited: list[sqlite3.Connection] = []
         self._watch: lite.FileWatch | None = None
         self._commits = 0
@@ -99,32 +109,53 @@ class SqliteStore(Store):
         SQLite forbids carrying connections across a fork. They are kept, because forgetting one would close it.
         """
         if self._pid != os.getpid():
-            self._inherited += [each for each in (self._normal, self._full) if each is not None]
-            self._normal = self._full = self._watch = None
+            if self._held is not None:
+                self._inherited.append(self._held)
+            self._held = self._watch = None
+            self._close_log()
             self._lock = threading.RLock()
             self._pid = os.getpid()
             self.opened += 1
 
-    def _connection(self, durable: bool, wait: float = lite.OPENING_S_MAX) -> sqlite3.Connection:
+    def _connection(self, wait: float = lite.OPENING_S_MAX) -> sqlite3.Connection:
         if self._watch is not None and not self._watch.is_same():
             self.close()
-        found = self._full if durable else self._normal
+        found = self._held
         if found is None:
-            until = time.monotonic() + wait
-            found = lite.connect(self.path, durable=durable, patience_s=wait)
-            self._looked_s = time.monotonic()
-            if durable:
-                self._full = found
-            else:
-                self._normal = found
-            # The first statement makes -wal and -shm appear; only then can they be watched.
-            lite._patiently(found, "SELECT 1 FROM account_heads LIMIT 1", until).fetchone()
-            if self._watch is None:
-                self._watch = lite.FileWatch(self.path)
-                self.opened += 1
+            found = self._held = self._opened(wait)
         elif time.monotonic() - self._looked_s >= lite.VERSION_LOOK_S:
             self._look_at_version(found)
+        if self._is_log_doubtful:
+            self._settle_log(found)
         return found
+
+    def _opened(self, wait: float) -> sqlite3.Connection:
+        """Open a connection with all that watches over it, or nothing at all."""
+        until = time.monotonic() + wait
+        made = lite.connect(self.path, durable=False, patience_s=wait)
+        try:
+            # The first statement makes -wal and -shm appear; only then can they be watched.
+            lite._patiently(made, "SELECT 1 FROM account_heads LIMIT 1", until).fetchone()
+            watch = lite.FileWatch(self.path)
+            self._log = lite.open_log(self.path)
+            if self._log is None:  # somebody took the file out of WAL mode: as safe, and slower
+                made.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            made.close()
+            raise
+        self._watch, self._looked_s = watch, time.monotonic()
+        self.opened += 1
+        return made
+
+    def _settle_log(self, connection: sqlite3.Connection) -> None:
+        """
+        After a sync that failed: go on only once the whole log is in the database.
+
+        The system reports such a failure once, and calls the next sync of the same file a success.
+        """
+        if not lite.checkpoint(self.path, connection):
+            raise StoreUnavailableError(f"the log of `{self.path}` could not be synced: see to the disk")
+        self._is_log_doubtful = False
 
     def _look_at_version(self, connection: sqlite3.Connection) -> None:
         """Refuse to go on in a file that another program has migrated in place: old code must not write a new schema."""
@@ -142,12 +173,17 @@ class SqliteStore(Store):
         if not self._lock.acquire(timeout=CLOSE_WAIT_S):
             return
         try:
-            for connection in (self._normal, self._full):
-                if connection is not None:
-                    connection.close()
-            self._normal = self._full = self._watch = None
+            if self._held is not None:
+                self._held.close()
+            self._held = self._watch = None
+            self._close_log()
         finally:
             self._lock.release()
+
+    def _close_log(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            os.close(log)
 
     # -- transactions ---------------------------------------------------------------------------------------
 
@@ -162,7 +198,7 @@ class SqliteStore(Store):
             raise StoreBusyError("another thread of this process holds the database")
         try:
             try:
-                connection = self._connection(durable, wait)
+                connection = self._connection(wait)
             except sqlite3.Error as e:
                 raise self._classified(e) from None
             except StoreUnavailableError as e:
@@ -175,7 +211,7 @@ class SqliteStore(Store):
                 # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock for ever.
                 session = SqliteSession(self, connection, durable, self._begin(connection, gated, insist, wait))
                 yield session
-                self._commit(connection)
+                self._commit(session)
             except sqlite3.Error as e:
                 self._roll_back(connection)
                 raise self._classified(e) from None
@@ -210,12 +246,13 @@ class SqliteStore(Store):
             connection.close()
 
     def commit(self, session: Session) -> None:
-        self._commit(session.connection)
+        self._commit(session)
 
     def roll_back(self, session: Session) -> None:
         self._roll_back(session.connection)
 
-    def _commit(self, connection: sqlite3.Connection) -> None:
+    def _commit(self, session: Session) -> None:
+        connection: sqlite3.Connection = session.connection
         if not connection.in_transaction:
             return  # rolled back, or committed, inside the block
         try:
@@ -228,13 +265,24 @@ class SqliteStore(Store):
                 # Refused before writing, or no room for the commit mark, which is written last: it is undone.
                 raise self._classified(e) from None
             raise CommitUnknownError(str(e)) from None
-        if connection is self._full and self._watch is not None and not self._watch.is_same():
-            # Whoever closed a stray descriptor of the file in this process let another one delete the log under us: what
-            # was just synced may lie in a file nobody can open.
-            raise CommitUnknownError("the database's files were replaced while the transaction was written")
+        if session.durable:
+            self._sync()
         self._commits += 1
         if self._commits % 256 == 0:
             lite.checkpoint_if_large(self.path, connection)
+
+    def _sync(self) -> None:
+        """Wait until all that was committed is on disk."""
+        if self._log is not None:
+            try:
+                lite.sync(self._log)
+            except OSError as e:
+                self._is_log_doubtful = True
+                raise CommitUnknownError(f"the log of `{self.path}` could not be synced: {e.strerror}") from None
+        if self._watch is not None and not self._watch.is_same():
+            # Whoever closed a stray descriptor of the file in this process let another one delete the log under us: what
+            # was just synced may lie in a file nobody can open.
+            raise CommitUnknownError("the database's files were replaced while the transaction was written")
 
     @staticmethod
     def _roll_back(connection: sqlite3.Connection) -> None:
@@ -253,7 +301,7 @@ class SqliteStore(Store):
         """Be the janitor once: checkpoint a WAL that has grown large."""
         self._leave_the_parent()
         with self._lock:
-            return lite.checkpoint_if_large(self.path, self._connection(True))
+            return lite.checkpoint_if_large(self.path, self._connection())
 
     def gate(self) -> AbstractContextManager[None]:
         return gate(self.directories[0])
