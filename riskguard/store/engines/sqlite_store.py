@@ -142,6 +142,7 @@ class SqliteStore(Store):
                 made.execute("PRAGMA synchronous = FULL")
         except BaseException:
             made.close()
+            self._close_log()
             raise
         self._watch, self._looked_s = watch, time.monotonic()
         self.opened += 1
