@@ -83,7 +83,7 @@ def _in_turn(orders: Sequence[Order], account: Account, now_us: int, emergency_b
             account.same[signature(asked)] = now_us
     finally:
         for line, key in lines:
-            line.working.pop(key, None)
+            del line.working[key]
             line.refresh()
         account.granted, account.unfunded = granted, unfunded
         account.same.clear()

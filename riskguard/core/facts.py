@@ -186,7 +186,7 @@ class Facts:
         ]
         self.state = max((cause.state for cause in inside), default=TradingState.ACTIVE)
         worst = [cause for cause in inside if cause.state == self.state]
-        self.state_said = worst[0].sentence() if worst and self.state else ""
+        self.state_said = worst[0].sentence() if self.state else ""
 
     # -- what only some checks ask for: computed at the first question, remembered for the record -------------
 

@@ -186,7 +186,7 @@ def _widened_e4(price_e4: int, net: int, quote: Quote, instrument: Instrument | 
     if net > 0:
         floor_e4 = _circuit_e4(quote.lower_band_e4, None if instrument is None else instrument.lower_band_e4)
         # A price outside its circuit shows that the circuit we know is out of date.
-        return max(0, price_e4 - band_e4, floor_e4 if floor_e4 is not None and floor_e4 <= price_e4 else 0)
+        return max(price_e4 - band_e4, floor_e4 if floor_e4 is not None and floor_e4 <= price_e4 else 0)
     ceiling_e4 = _circuit_e4(quote.upper_band_e4, None if instrument is None else instrument.upper_band_e4)
     moved_e4 = price_e4 + band_e4
     return min(moved_e4, ceiling_e4) if ceiling_e4 is not None and ceiling_e4 >= price_e4 else moved_e4

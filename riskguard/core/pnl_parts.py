@@ -128,7 +128,7 @@ def by_strategy(
     """
     rest = {(*each.key, each.product): each for each in lines}
     left = {key: each.total_e4 for key, each in rest.items()}
-    sums: dict[str, int | None] = {UNATTRIBUTED: 0}
+    sums: dict[str, int | None] = {}
     reasons: dict[str, list[str]] = {}
     stale: set[str] = set()
     for own in attributed:

@@ -43,10 +43,7 @@ def most_passing(measure: Callable[[int], int | None], limit: int, refused: int,
             passing = middle
         else:
             failing = middle
-    if not passing:
-        return 0
-    measured = measure(passing * lot)
-    return passing * lot if measured is not None and measured <= limit else 0
+    return passing * lot
 
 
 def largest_order(instrument: Instrument | None, price_e4: int | None) -> int | None:

@@ -91,6 +91,18 @@ def test_a_band_off_the_grid_is_narrowed_to_it() -> None:
     assert sent(leaving(FUTURE, "BUY LIMIT 200 -", band=("89.97", "110.03"))) == "BUY LIMIT 110.00 -"
 
 
+def test_a_band_of_one_price_is_a_band() -> None:
+    """Upside down by a tick it is none."""
+    assert sent(leaving(FUTURE, "SELL LIMIT 80 -", band=("100", "100"))) == "SELL LIMIT 100.00 -"
+    assert sent(leaving(FUTURE, "SELL LIMIT 80 -", band=("100.05", "100"))) == "as asked"
+
+
+@pytest.mark.parametrize(("tick_e4", "expected"), [(0, "as asked"), (1, "as asked"), (2, "SELL LIMIT 100.0002 -")])
+def test_without_a_tick_every_price_is_on_it(tick_e4: int, expected: str) -> None:
+    """1/10000 rupee is the finest there is: a tick of it, and none, move nothing."""
+    assert sent(leaving(replace(FUTURE, tick_e4=tick_e4), "SELL LIMIT 100.0001 -")) == expected
+
+
 @pytest.mark.parametrize("band", [("110", "90"), ("100.01", "100.04")], ids=str)
 def test_a_band_that_holds_no_price_is_no_band(band: tuple[str, str]) -> None:
     """A feed's nonsense must not move an exit."""
@@ -113,6 +125,15 @@ def test_into_the_limit_price_protection_from_the_aggressive_side(row: Row) -> N
     """40 % of ₹100 either way; a target beyond it is left alone: the reference is our guess."""
     assert sent(leaving(CALL, row.asked, quoted=quote("99", "100", "101"))) == row.sent
     assert sent(leaving(CALL, row.asked)) == "as asked"  # without a market there is nothing to clip by
+
+
+@pytest.mark.parametrize(
+    ("known", "edge"), [({"lpp_pct_e2": 4_000}, "60.00"), ({"lpp_abs_e4": inr("30")}, "70.00"), ({}, None)]
+)
+def test_one_number_of_the_protection_is_enough(known: dict[str, int], edge: str | None) -> None:
+    """A percentage alone, an absolute width alone; with neither there is no rule."""
+    found = leaving(replace(option(), **known), "SELL LIMIT 1 -", quoted=quote("99", "100", "101"))  # type: ignore[arg-type]
+    assert sent(found) == ("as asked" if edge is None else f"SELL LIMIT {edge} -")
 
 
 STOPS = table("""
@@ -198,6 +219,8 @@ def test_the_wider_of_percent_and_absolute_rounded_down() -> None:
     assert stop_gap_e4(CALL, inr("50.05")) == inr("10.01")
     assert stop_gap_e4(replace(FUTURE, stop_gap_pct_e2=333), 10_001) == 333
     assert protection_e4(replace(FUTURE, lpp_abs_e4=inr("1.50")), inr("100")) == inr("1.50")
+    assert protection_e4(replace(FUTURE, lpp_abs_e4=5), inr("100")) == 5
+    assert stop_gap_e4(replace(FUTURE, stop_gap_pct_e2=333), 1) == 0
 
 
 def test_what_no_price_can_mend_goes_out_as_it_was_asked() -> None:

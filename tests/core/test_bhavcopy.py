@@ -65,6 +65,29 @@ def test_what_a_line_says(row: Row) -> None:
     assert found.underlying_e4 == row.e4("underlying")
 
 
+def test_everything_a_line_says() -> None:
+    """Whose price it is: ISIN of a share, expiry, strike and type of a contract; a future has no strike, whatever is printed."""
+    assert prices(FLAIR) == [DayPrice("NSE_EQ", "20372", "2024-10-15", inr("295.95"), None, "INE00Y201027")]
+    future = DayPrice("NSE_FNO", "68407", "2026-09-01", inr("24090.30"), inr("24055.80"), "", "2026-09-29")
+    assert prices(NIFTY_FUTURE) == prices(NIFTY_FUTURE.replace("2026-09-29,,,", "2026-09-29,5,,")) == [future]
+    assert prices(NIFTY_FUTURE.replace("2026-09-29,2026-09-29", ",")) == [replace(future, expiry="")]
+    call = DayPrice(
+        "BSE_FNO", "842625", "2026-04-30", inr("1969.30"), inr("76913.50"), "", "2026-06-25", inr("78000"), "CE"
+    )
+    assert prices(SENSEX_CALL) == [call]
+
+
+@pytest.mark.parametrize(
+    ("expiry", "actual", "worth"),
+    [("2026-04-30", "2026-04-30", "1713.50"), ("2026-05-01", "2026-04-30", "1713.50"), ("2026-04-30", "", "1713.50"),
+     ("2026-04-30", "2026-05-01", "1713.50"), ("2026-05-01", "2026-05-01", "76913.50"), ("2026-05-01", "", "76913.50")],
+)  # fmt: skip
+def test_the_last_day_by_either_date(expiry: str, actual: str, worth: str) -> None:
+    """The contract's, or the day it was moved to; on another day the settlement price is one."""
+    (found,) = prices(EXPIRING_CALL.replace("2026-04-30,2026-04-30,75200", f"{expiry},{actual},75200"))
+    assert (to_text(found.price_e4), found.expiry) == (worth, expiry)
+
+
 EXPIRING = table("""
     goal                                  strike    type  underlying  worth
     the exchange printed the underlying   75200.00  CE    76913.50    1713.50
@@ -125,6 +148,49 @@ def test_a_broken_line_is_named(lines: str, message: str) -> None:
     """Nothing is guessed, and the number is the file's own."""
     with pytest.raises(BhavcopyError, match=message):
         list(read([f"{line}\n" for line in f"{HEAD}\n{lines}".splitlines()], Tally()))
+
+
+LONG = "x" * 50
+NO_NUMBER = "`: is not a plain decimal number like `1650.05`"
+SAID = [
+    ("2024-10-15,2024-10-15,CM", "line 2: has 3 cells, and `Src` is number 4"),
+    (FLAIR.replace("2024-10-15,2024-10-15", f"{LONG},2024-10-15"), f"line 2: `TradDt` = `{LONG[:40]}`: wants YYYY-MM-DD"),
+    (FLAIR.replace(",CM,NSE,", f",{LONG},{LONG},"), f"line 2: `{'X' * 20}` `{'X' * 20}`: wants NSE or BSE, CM or FO"),
+    (FLAIR.replace("295.95", LONG), f"line 2: `ClsPric` = `{LONG[:40]}" + NO_NUMBER),
+    (FLAIR.replace("295.95", "-" + "1".zfill(44)), "line 2: `ClsPric` = `-" + "0" * 39 + "" + NO_NUMBER),
+    (FLAIR.replace("295.95", "-1"), "line 2: `ClsPric` = `-1`: is below zero"),
+    (FLAIR.replace("20372", f"{LONG[:33]}"), f"line 2: `FinInstrmId` = `{LONG[:33]}`: wants the exchange's number"),
+    (FLAIR.replace("20372", f"{LONG}"), f"line 2: `FinInstrmId` = `{LONG[:40]}`: wants the exchange's number"),
+    (FLAIR.replace("20372", "२०३"), "line 2: `FinInstrmId` = `२०३`: wants the exchange's number"),
+    (f"{FLAIR}\n{ICONIK}", "line 3: is of 2026-06-09 in BSE_EQ, the lines before it of 2024-10-15 in NSE_EQ"),
+    (f"{FLAIR}\n{FLAIR.replace('295.95', '295.90')}", "line 3: gives `20372` another price than a line before it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "said"), SAID, ids=[said[:40] for _, said in SAID])
+def test_what_is_wrong_is_said_to_the_letter(lines: str, said: str) -> None:
+    """With its line, its column and no more of it than a person reads."""
+    with pytest.raises(BhavcopyError) as caught:
+        prices(*lines.splitlines())
+    assert str(caught.value) == said
+
+
+def test_other_instruments_have_other_prices() -> None:
+    """An id of 32 signs is one; lines without a price are counted, each."""
+    tally = Tally()
+    long, none = FLAIR.replace("20372", "A" * 32).replace("295.95", "1"), FLAIR.replace("295.95", "")
+    found = list(read([HEAD, FLAIR, none, long, none.replace("20372", "2")], tally))
+    assert [(each.security_id, to_text(each.price_e4)) for each in found] == [("20372", "295.95"), ("A" * 32, "1.00")]
+    assert (tally.lines, tally.priceless) == (4, 2)
+
+
+def test_a_file_of_nothing_and_one_with_a_mark_before_its_head() -> None:
+    """The first has no column; the second is the same as without."""
+    with pytest.raises(
+        BhavcopyError, match=r"^no column `TradDt`: wants the UDiFF form, whose first column is `TradDt`$"
+    ):
+        list(read([], Tally()))
+    assert prices(FLAIR, head="\ufeff" + HEAD) == prices(FLAIR)
 
 
 def test_another_file_is_refused_by_its_head() -> None:

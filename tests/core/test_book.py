@@ -26,6 +26,9 @@ BOOKS = table("""
     late enough but it differs        INTRADAY  0      10      8     9_000_000      10   8     8     no
     broker shows more                 INTRADAY  0      10      14    9_000_000      14   10    10    no
     signs differ                      INTRADAY  0      10      -3    9_000_000      10   -3    0     no
+    one held, the list shows two      INTRADAY  1      0       2     0              2    1     1     no
+    two held, the list shows one      INTRADAY  2      0       1     0              2    1     1     no
+    none held, the list has a short   INTRADAY  0      0       -3    0              0    -3    0     no
     a delivery sale is no short       CNC       0      -10     -10   9_000_000      0    0     0     yes
     a lagging delivery sale           CNC       0      -10     0     1_000_000      0    0     0     no
     delivery bought                   CNC       0      10      10    9_000_000      10   10    10    yes
@@ -48,6 +51,20 @@ def test_until_the_list_has_caught_up_each_side_sees_the_worse_book(row: Row) ->
     assert made.settled is row.has("settled")
     assert made.net == row.number("start") + filled
     assert SETTLE_US == 5_000_000
+
+
+def test_a_list_settles_at_once_what_nothing_was_filled_in() -> None:
+    """There is nothing it could lag behind, however early it was fetched; one fill, and it has to be late enough."""
+    assert Line("INTRADAY", start=10, seen=10, seen_us=0).refresh().settled
+    assert not Line("INTRADAY", start=9, filled=1, seen=10, seen_us=5_000_000, last_fill_us=1).refresh().settled
+
+
+def test_what_earlier_legs_bought_covers() -> None:
+    """Only what is marked so, at what remains of it; the rest of what works covers nothing."""
+    made = Line("INTRADAY", working=working("B5 B7 B2")).refresh()
+    assert made.covering == 0
+    made.working["w0"].covers = made.working["w2"].covers = True
+    assert made.refresh().covering == 7
 
 
 WORKING = table("""

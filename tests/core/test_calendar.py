@@ -123,6 +123,7 @@ DAYS = lines("""
     NSE_EQ    2022-12-30  no     yes      not known
     NSE_EQ    2022-12-31  no     yes      not known
     NSE_EQ    2023-01-01  yes    no       weekend
+    NSE_EQ    2024-06-01  yes    no       weekend
     NSE_EQ    2023-01-02  yes    yes      regular
     NSE_FNO   2024-06-17  yes    no       Bakri Id
     NSE_FNO   2024-06-18  yes    yes      regular
@@ -397,3 +398,30 @@ def test_the_memo_is_bounded_and_changes_no_answer() -> None:
 
     assert len(calendar._memo) <= 1024
     assert calendar.windows("NSE_EQ", date(2024, 5, 18)) == before
+
+
+def test_a_day_asked_again_is_found_and_no_more_are_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very same answer, without working it out; with two kept, the third begins anew."""
+    monkeypatch.setattr("riskguard.core.calendar.MEMO_ENTRIES_MAX", 2)
+    calendar = Calendar.parse(data.calendar_text())
+    first = calendar.windows("NSE_EQ", date(2024, 6, 3))
+    assert calendar.windows("NSE_EQ", date(2024, 6, 3)) is first
+    kept = []
+    for day in (4, 5, 6, 7):
+        calendar.windows("NSE_EQ", date(2024, 6, day))
+        kept.append(len(calendar._memo))
+    assert kept == [2, 1, 2, 1]
+
+
+def test_a_window_holds_its_open_and_not_its_close() -> None:
+    """Asked of the window itself, as of the calendar."""
+    window = Window(10, 20)
+    assert [window.contains(at_us) for at_us in (9, 10, 19, 20)] == [False, True, True, False]
+
+
+def test_what_is_doubted_keeps_its_hours_and_no_day() -> None:
+    """No holiday, no special day, nothing complete; the segments are the same."""
+    doubted = SHIPPED.doubted()
+    assert (doubted.segments, doubted.listed, dict(doubted.days)) == (SHIPPED.segments, SHIPPED.listed, {})
+    assert doubted.spans("NSE_EQ") == () and not doubted.known("NSE_EQ", date(2024, 6, 4))
+    assert doubted.is_open("NSE_EQ", at("2024-06-17 11:00")) and not doubted.is_open("NSE_EQ", at("2024-06-17 08:00"))

@@ -6,12 +6,14 @@ import copy
 
 import pytest
 
+from riskguard.core.account import signature
 from riskguard.core.book import Working
 from riskguard.core.change import decide_change, decide_standing, is_lowering, is_retreat, retreat_refused
+from riskguard.core.decide import decide
 from riskguard.core.limits import LimitSet
 from riskguard.core.reject import RejectCode
 from riskguard.core.state import TradingState
-from tests.core.builders import NOW, account, halted, line, mandatory, order
+from tests.core.builders import NOW, account, halted, inr, limit, line, mandatory, order
 from tests.core.tables import Row, table
 
 RETREATS = table("""
@@ -31,6 +33,9 @@ RETREATS = table("""
     SELL  STOP_LOSS         79     80       LIMIT             79        -           yes
     SELL  LIMIT             100    -        STOP_LOSS         79        80          yes
     SELL  STOP_LOSS         79     80       STOP_LOSS_MARKET  -         80          yes
+    BUY   LIMIT             100    -        LIMIT             99.9999   -           yes
+    SELL  STOP_LOSS         79     80       STOP_LOSS         79        79.9999     yes
+    SELL  MARKET            -      -        MARKET            -         -           no
 """)
 
 
@@ -55,6 +60,8 @@ LOWERINGS = table("""
     another trigger            SELL  STOP_LOSS  10        79     80       STOP_LOSS  10           79        79.95       no
     the same trigger           SELL  STOP_LOSS  10        79     80       STOP_LOSS  10           79.5      80          yes
     a type that trades now     SELL  STOP_LOSS  10        79     80       LIMIT      10           79        -           no
+    dearer by the least        BUY   LIMIT      10        100    -        LIMIT      10           100.0001  -           no
+    a market order of fewer    BUY   MARKET     10        -      -        MARKET     9            -         -           yes
     one that waits to trade    BUY   LIMIT      10        100    -        MARKET     10           -         -           no
 """)
 
@@ -107,7 +114,38 @@ def test_a_stop_retreats_only_while_the_account_is_active(row: Row) -> None:
     found = decide_change(stop("80"), stop(row.to), "w", of, NOW, row.opt("by") or "")  # type: ignore[arg-type]
 
     assert [each.code.value for each in found.rejects] == ([] if row.opt("code") is None else [row.code])
+    assert (found.decided_at_us, found.limits_digest) == (NOW, of.limits.digest)
+    assert found.order.trigger_price_e4 == inr(row.to)
     assert held == before
+    if found.approved:
+        assert found.facts is not None and (found.facts.now_us, found.facts.modifying) == (NOW, "w")
+    elif row.state == "REDUCE_ONLY":
+        assert [each.detail for each in found.rejects] == ["the exit would move away from the market"]
+        assert found.facts is None
+    else:
+        by_nobody = decide_change(stop("80"), stop(row.to), "w", of, NOW)  # type: ignore[arg-type]
+        assert [each.code.value for each in by_nobody.rejects] == [row.code]
+
+
+@pytest.mark.parametrize(
+    ("reducing", "protective", "refused"), [(True, False, True), (False, True, True), (False, False, False)]
+)
+def test_what_reduces_and_what_guards_may_not_retreat(reducing: bool, protective: bool, refused: bool) -> None:
+    """Each by itself makes it an exit; an order that is neither guards nothing."""
+    held = line(10)
+    held.working["w"] = Working("w", -1, 10, reducing, protective)
+    of = account(held.refresh(), limits=LimitSet(tuple(mandatory())), causes=(halted(state=TradingState.REDUCE_ONLY),))
+    before, after = order("SELL", 10, "100"), order("SELL", 10, "100.05", client_order_id="w2")
+
+    found = decide_change(before, after, "w", of, NOW)
+    assert (found.approved, found.order) == (not refused, after)
+
+
+def test_a_retreat_from_a_halted_account_has_its_code() -> None:
+    """By a scope that is halted though the exit itself would be let out: the code is the state's own."""
+    found = retreat_refused(order("SELL"), TradingState.HALTED, NOW, "it would move")
+    assert (found.rejects[0].code, found.limits_digest, found.order) == (RejectCode.TRADING_HALTED, "", order("SELL"))
+    assert found.rejects[0].hint == "move it towards the market, or cancel it"
 
 
 def test_an_entry_may_be_made_less_dear_under_reduce_only() -> None:
@@ -179,3 +217,30 @@ def test_another_orders_reservation_counts() -> None:
         return found.approved
 
     assert asked(5) and not asked(6)
+
+
+def test_several_lines_are_judged_without_what_waits_in_them() -> None:
+    """What waits in each product is taken off its own line; with one of them left standing its exit would be one too many."""
+    intraday, margin = line(10), line(10, product="MARGIN")
+    for held in (intraday, margin):
+        held.working[held.product] = Working(held.product, -1, 10, True, order_id="7")
+        held.refresh()
+    of = account(
+        intraday, margin, limits=LimitSet(tuple(mandatory())), causes=(halted(state=TradingState.REDUCE_ONLY),)
+    )
+    exits = [order("SELL", 10, product=held.product, client_order_id=held.product) for held in (intraday, margin)]
+
+    assert all(each.approved for each in decide_standing(exits, of, NOW, frozenset({"7"})))
+    assert not any(each.approved for each in decide_standing(exits, of, NOW, frozenset()))
+
+
+def test_what_waits_is_no_duplicate_of_itself() -> None:
+    """Its own signature is forgotten meanwhile and comes back; of an order with another price it stays."""
+    limits = LimitSet((*mandatory(), limit("duplicate_order", within_s=10)))
+    of = account(line(10), limits=limits)
+    asked, other = order("BUY", 5, client_order_id="a"), order("BUY", 5, "101", client_order_id="b")
+    of.same = {signature(asked): NOW, signature(other): NOW}
+
+    (found,) = decide_standing([asked], of, NOW, frozenset())
+    assert found.approved and of.same == {signature(asked): NOW, signature(other): NOW}
+    assert not decide(asked, of, NOW).approved, "one of its own beside it would be a duplicate"

@@ -36,7 +36,7 @@ def test_a_fixed_ratio_is_rounded_down_to_lots(row: Row) -> None:
     """Below one lot there is no copy, and the answer says so."""
     units, why = entry_quantity(rule(ratio=row.ratio), row.number("quantity"), row.number("lot"), None, None, None)
 
-    assert units == row.number("expected")
+    assert units == row.number("expected") and type(units) is int
     assert bool(why) is (units == 0)
 
 
@@ -49,6 +49,9 @@ CAPITAL = table("""
     100000         0       100         0
          -     50000       100         0
     100000         -       100         0
+         1         1       100       100
+        -1         1       100         0
+         1        -1       100         0
 """)
 
 
@@ -58,7 +61,9 @@ def test_capital_proportional(row: Row) -> None:
     of = rule(sizing="capital_proportional", ratio=None)
     leader, follower = row.opt_number("leader"), row.opt_number("follower")
 
-    assert entry_quantity(of, row.number("quantity"), 1, leader, follower, None)[0] == row.number("expected")
+    units, why = entry_quantity(of, row.number("quantity"), 1, leader, follower, None)
+    assert units == row.number("expected") and type(units) is int
+    assert why == ("" if units else "the capital of leader or follower is unknown")
 
 
 RISK = table("""
@@ -77,8 +82,11 @@ def test_risk_based(row: Row) -> None:
     """Rupees over what a unit loses at its stop; without a stop there is nothing to size by."""
     of = rule(sizing="risk_based", ratio=None, risk_inr=row.risk)
 
-    units, _why = entry_quantity(of, 10, row.number("lot"), None, None, row.opt_number("unit_risk_e4"))
-    assert units == row.number("expected")
+    units, why = entry_quantity(of, 10, row.number("lot"), None, None, row.opt_number("unit_risk_e4"))
+    assert units == row.number("expected") and type(units) is int
+    no_stop = row.opt("unit_risk_e4") in (None, "0")
+    none = "the order has no stop to size its risk by" if no_stop else "0 units are less than one lot of 1"
+    assert why == ("" if units else none)
 
 
 EXITS = table("""
@@ -91,6 +99,9 @@ EXITS = table("""
        100     200    50    1        50
       -100      50   -50    1        25
          0      10    30    1        30
+         0       0    30    1        30
+       100     100    30   25        30
+       100      99    30   25        25
 """)
 
 
@@ -98,7 +109,8 @@ EXITS = table("""
 def test_exits_follow_in_part_and_close_fully_when_the_leader_is_flat(row: Row) -> None:
     """A part is rounded down to lots; the whole is not rounded at all."""
     asked = [row.number(name) for name in ("before", "closed", "held", "lot")]
-    assert exit_quantity(*asked) == row.number("expected")
+    closed = exit_quantity(*asked)
+    assert closed == row.number("expected") and type(closed) is int
 
 
 SLIPPED = table("""
@@ -128,6 +140,9 @@ def test_the_worst_price_is_on_the_tick_and_not_past_the_slippage(sign: int, exp
     odd = worst_price_e4(10_001_000, sign, 5_000, 500)
     assert odd % 500 == 0
     assert not is_beyond(10_001_000, odd, sign, 5_000)
+    free = worst_price_e4(10_000_001, sign, 5_000, 0)
+    assert type(odd) is type(free) is int
+    assert free == 10_000_001 + sign * 50_000, "without a tick rounded towards the leader's price"
 
 
 WRONG = [

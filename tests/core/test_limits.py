@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from riskguard.core.checks import ALWAYS, CHECKS, MANDATORY, by_name
-from riskguard.core.limits import Limit, LimitSet, limit_from
+from riskguard.core.limits import Check, Limit, LimitSet, limit_from, live_check, unasked
 from riskguard.core.scope import KINDS, Scope
 from riskguard.core.state import Cause, TradingState
 from riskguard.errors import RulebookError
@@ -246,3 +247,152 @@ def test_a_limit_does_not_change() -> None:
         made.mode = "shadow"  # type: ignore[misc]
     with pytest.raises(ValueError, match="frozen"):
         made.params.quantity_max = 2  # type: ignore[attr-defined]
+
+
+def recording(**rest: Any) -> Check:
+    """A check whose question gives back what it was asked."""
+    return replace(by_name("order_value"), run=lambda *given: given, **rest)  # type: ignore[arg-type, return-value]
+
+
+def test_a_measure_that_adds_up_is_asked_with_its_scope() -> None:
+    """Facts, parameters and the scope; one that does not is asked without, and one that gives its own question gives that."""
+    scope = Scope("GROUP", "desk")
+
+    def put(check: Check) -> Any:
+        return check.question(scope, "params")("facts", "params")  # type: ignore[arg-type]
+
+    assert put(recording()) == ("facts", "params")
+    assert put(recording(scoped=True)) == ("facts", "params", scope)
+    assert put(recording(over=lambda params, over: lambda *given: (over, *given))) == (scope, "facts", "params")
+    assert put(recording(over=lambda params, over: None)) == ("facts", "params")
+
+
+NEEDS = table("""
+    check           scope            needs
+    order_value     ACCOUNT:leader   -
+    order_value     GROUP:desk       -
+    order_value     GLOBAL           -
+    order_value     STRATEGY:dip     -
+    gross_exposure  ACCOUNT:leader   -
+    gross_exposure  GROUP:desk       peers
+    gross_exposure  GLOBAL           everybody,peers
+    gross_exposure  STRATEGY:dip     attributed
+""")
+VALUES = {"order_value": {"order_value_inr_max": "5"}, "gross_exposure": {"gross_exposure_inr_max": "5"}}
+
+
+@pytest.mark.parametrize("row", NEEDS, ids=str)
+def test_what_the_store_must_have_ready(row: Row) -> None:
+    """What the check says, and for what adds up over others the others, or whose fills were whose."""
+    made = limit(row.check, scope=row.scope, **VALUES[row.check])
+    more = set() if row.opt("needs") is None else set(row.needs.split(","))
+    assert LimitSet((made,)).needs == set(made.check.needs) | more
+    assert LimitSet((made, limit("risk_per_trade", risk_inr_max="5"))).needs >= set(made.check.needs) | more
+
+
+def test_the_digest_is_made_of_this_text() -> None:
+    """Sorted, without blanks, numbers as a rulebook writes them: a byte more would be another rulebook to the journal."""
+    watched = limit(
+        "order_value",
+        "b",
+        mode="shadow",
+        acknowledged_by="asha",
+        acknowledged_until="2026-12-31",
+        order_value_inr_max="5.5",
+    )
+    plain = limit("unconfirmed_in_flight", "a", "GLOBAL", answer_s_max=5, on_breach="halt", plan="flatten")
+    text = (
+        '[["a","unconfirmed_in_flight",{"answer_s_max":"5.00"},"GLOBAL","halt","enforce","flatten"],'
+        '["b","order_value",{"order_value_inr_max":"5.50"},"ACCOUNT:leader","reject","shadow","cancel","2026-12-31"]]'
+    )
+    paced = limit("order_rate", "c", windows=[{"reserve": 3, "per_s": 1, "messages_max": 10}])
+    assert LimitSet((paced,)).canonical() == (
+        '[["c","order_rate",{"windows":[{"messages_max":10,"per_s":"1.00","reserve":3}]},"ACCOUNT:leader","reject","enforce","cancel"]]'
+    )
+    twice = [limit("order_value", "d", order_value_inr_max=each) for each in ("6", "5")]
+    assert LimitSet(tuple(twice)).digest == LimitSet(tuple(twice[::-1])).digest
+    for limits in ((watched, plain), (plain, watched)):
+        assert LimitSet(limits).canonical() == text
+        assert LimitSet(limits).digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+WATCHING = table("""
+    check          mode     on_breach  until       watches
+    order_value    enforce  reject     -           no
+    order_value    enforce  warn       -           yes
+    order_value    shadow   reject     -           no
+    order_value    shadow   warn       -           yes
+    order_value    shadow   reject     2024-06-04  yes
+    order_value    shadow   reject     2024-06-03  no
+    order_value    enforce  warn       2024-06-03  no
+    lot_size       enforce  reject     -           no
+    lot_size       shadow   reject     -           yes
+    lot_size       shadow   reject     2024-06-03  no
+    trading_state  enforce  halt       -           no
+    trading_state  shadow   reject     2024-06-03  yes
+""")
+
+
+@pytest.mark.parametrize("row", WATCHING, ids=str)
+def test_which_limits_only_watch(row: Row) -> None:
+    """Those that warn or stand in shadow, a mandatory one only under a name and until its day; the built-in ones stand beside."""
+    made = limit(
+        row.check, mode=row.mode, on_breach=row.on_breach, acknowledged_until=row.opt("until") or "",
+        **VALUES.get(row.check, {}),
+    )  # fmt: skip
+    assert made.only_watches(NOW) == row.has("watches")
+    assert (made.asked.scope, made.asked.limit, type(made.asked.params).__name__) == (
+        "ACCOUNT:leader",
+        made,
+        "Parameters",
+    )
+
+
+def test_a_plan_asks_what_it_says_and_shares_it() -> None:
+    """Its questions are those of any order and of exits; another strategy's plan with the same limits has the very same."""
+    of = LimitSet(tuple(mandatory()))
+    one, other = (of.plan(order(strategy=name), "HDFCBANK") for name in ("a", "b"))
+    assert (one.of_any.asks, one.of_exits.asks) == (one.every, one.exits) and one.every != one.exits
+    assert other is not one and other.of_any is one.of_any and other.of_exits is one.of_exits
+
+
+def test_the_limits_of_a_check_are_looked_for_once() -> None:
+    """What was found is kept; who changes the list he was given changes nothing."""
+    of = LimitSet(tuple(mandatory()))
+    first = of.of("order_value")
+    assert [each.check.name for each in first] == ["order_value"] and of._of == {"order_value": tuple(first)}
+    first.clear()
+    assert len(of.of("order_value")) == 1
+    of._of["order_value"] = ()
+    assert of.of("order_value") == []
+
+
+def test_what_only_warns_does_not_take_the_place_of_what_is_always_asked() -> None:
+    """The built-in limit is asked beside it; one that enforces stands alone."""
+    for on_breach, count in (("warn", 2), ("reject", 1)):
+        plan = LimitSet((limit("order_validity", on_breach=on_breach),)).plan(order(), "HDFCBANK")
+        assert [ask.limit.check.name for ask in plan.every].count("order_validity") == count
+
+
+def test_plans_are_kept_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the number itself all are forgotten, with the questions they shared."""
+    monkeypatch.setattr("riskguard.core.limits.PLANS_CACHED_MAX", 2)
+    of = LimitSet(tuple(mandatory()))
+    kept = []
+    for name in ("a", "b", "c"):
+        of.plan(order(strategy=name), "X")
+        kept.append((len(of.plans), len(of._asked)))
+    assert kept == [(1, 2), (2, 2), (1, 2)]
+
+
+def test_what_only_the_sweep_asks_is_made_alike() -> None:
+    """No question of an order, no exit held up, reduce-only over an account whole; what is said otherwise holds."""
+    params, judge = by_name("order_value").params, print
+    made = live_check("x", params, judge)
+    assert made == Check(
+        "x", params, unasked, exits=False, live=True, judge=judge, on_breach="reduce_only",
+        scopes=("ACCOUNT", "GROUP", "GLOBAL"),
+    )  # fmt: skip
+    assert made.asks_orders is False and unasked(facts(order()), None) is None
+    other = live_check("x", params, judge, on_breach="warn", scopes=("GROUP",), period="week")
+    assert (other.on_breach, other.scopes, other.period) == ("warn", ("GROUP",), "week")

@@ -8,7 +8,7 @@ import pytest
 
 from riskguard import data
 from riskguard.core.instrument import Instrument, default_multiplier, root_of
-from riskguard.core.market import VALUES, MarketTableError, MarketTables
+from riskguard.core.market import VALUES, MarketTableError, MarketTables, Row
 from riskguard.core.order import Order
 from riskguard.core.pricing import risk_price_e4
 from tests.core.builders import order
@@ -311,3 +311,78 @@ def test_a_table_nobody_knows_is_refused() -> None:
 def test_the_root_of_a_trading_symbol(symbol: str, root: str) -> None:
     """What stands before month and year, hyphens and all; nothing for a name without them."""
     assert root_of(symbol) == root
+
+
+# -- what is said, to the letter --------------------------------------------------------------------------------------
+
+TABLES = "freeze, multipliers, order_values, price_bands, protection, stop_gaps"
+HORIZON = "`freeze`: no line `# complete_until = YYYY-MM-DD`: say until when it is known"
+SAID = [
+    ("freeze", "# complete_until\n# source = NSE\n", HORIZON),
+    ("freeze", "#complete_until=2026-12-31=1\n", "`freeze` line 1: `complete_until` = `2026-12-31=1`: wants YYYY-MM-DD"),
+    ("freeze", "# one\n# complete_until = soon\n", "`freeze` line 2: `complete_until` = `soon`: wants YYYY-MM-DD"),
+    ("freeze", "# complete_until = 2026-12-31\n",
+     "`freeze`: the first row wants to be `segment,kind,underlying,freeze_quantity,effective_from,effective_until,"
+     "source,confidence`"),
+    ("freeze", text("freeze", "*,*;1;;"), "`freeze` line 3: 7 cells, wants 8"),
+    ("freeze", text("freeze", "", ",*,*;1;;"), "`freeze` line 3: 3 cells, wants 8"),
+    ("freeze", text("freeze", "*,*,*;1;;", ",*,*;1;;"), "`freeze` line 4: an empty place: `*` stands for any"),
+    ("freeze", text("freeze", "*,*,*;1;;").replace("somebody", "a\n"), "`freeze` line 3: 7 cells, wants 8"),
+    ("freeze", text("freeze", "*,*,*;1;;").replace("somebody", '"some\nbody"'),
+     "`freeze`: zip() argument 2 is shorter than argument 1"),
+    ("freeze", text("freeze", "*,*,*;1;;").replace("somebody", '"some"body'), "`freeze`: ',' expected after '\"'"),
+    ("freeze", text("freeze", "*,*,*;1;2026-02-30;"), "`freeze` line 3: `effective_from` = `2026-02-30`: wants YYYY-MM-DD"),
+    ("freeze", text("freeze", "*,*,*;1;;2026-02-30"), "`freeze` line 3: `effective_until` = `2026-02-30`: wants YYYY-MM-DD"),
+    ("freeze", text("freeze", "*,*,*;1;2026-02-02;2026-02-01"), "`freeze` line 3: ends on `2026-02-01`, before it begins"),
+    ("freeze", text("freeze", GOOD).replace("somebody", ""), "`freeze` line 3: no source: who says so?"),
+    ("freeze", text("freeze", GOOD).replace("one", "sure"),
+     "`freeze` line 3: confidence `sure`: known are confirmed, one, memory, unknown"),
+    ("freeze", text("freeze", "*,*,*;many;;"), "`freeze` line 3: `freeze_quantity` = `many`: wants a whole number"),
+    ("freeze", text("freeze", "*,*,*;1000000001;;"), "`freeze` line 3: `freeze_quantity` = `1000000001`: wants a whole number"),
+    ("multipliers", text("multipliers", "*,*,*;0;;"),
+     "`multipliers` line 3: `multiplier` = `0`: wants 1 or more: leave it empty for unknown"),
+    ("protection", text("protection", "*,*,*;1000.01;;"),
+     "`protection` line 3: `percent` = `1000.01`: wants 0 to 1000, two decimals at most"),
+    ("order_values", text("order_values", "*,*,*;-1;;"), "`order_values` line 3: `order_value_inr_max` = `-1`: is below zero"),
+    ("freezes", "", f"no table `freezes`: known are {TABLES}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "given", "said"), SAID)
+def test_what_is_wrong_is_said_with_its_place(table: str, given: str, said: str) -> None:
+    """The table, the line as an editor counts it, the cell, and what would be right."""
+    with pytest.raises(MarketTableError) as caught:
+        MarketTables.parse({table: (given,)})
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("table", "number", "kept"),
+    [
+        ("freeze", "0", 0), ("freeze", "999999999", 999_999_999), ("freeze", "1000000000", 10**9), ("multipliers", "1", 1),
+        ("multipliers", "1000000000", 10**9), ("protection", "0", 0), ("protection", "2.25", 225), ("protection", "1000", 100_000),
+        ("order_values", "0", 0), ("order_values", "0.0001", 1), ("order_values", "100000000", 10**12), ("freeze", "", None),
+    ],
+)  # fmt: skip
+def test_a_number_is_kept_in_our_unit(table: str, number: str, kept: int | None) -> None:
+    """Percent in 1/100, rupees in 1/10000, counts as they are, the least and the most of each; whole, and with who says so."""
+    row = tables(table, f"*,*,*;{number};2026-02-01;2026-02-01").at(table, contract(), "2026-02-01")
+    assert row == Row("2026-02-01", "2026-02-01", (kept,), "somebody", "one")
+    assert row is not None and type(row.values[0]) in (int, type(None))
+
+
+def test_a_text_may_begin_with_a_mark_of_its_encoding() -> None:
+    """As some editors write it; the horizon behind it is read, and may stand without a blank."""
+    for given in ("\ufeff" + text("freeze", GOOD), text("freeze", GOOD).replace("# complete", "#complete")):
+        found = MarketTables.parse({"freeze": (given,)})
+        assert (found.tables["freeze"].name, found.horizons()) == ("freeze", {"freeze": date(2026, 12, 31)})
+
+
+def test_what_was_looked_up_is_remembered_by_day_and_contract() -> None:
+    """The next contract of the same name is not looked up again; another day is."""
+    found = tables("freeze", "*,*,NIFTY;1800;;")
+    found.enrich(contract(), "2026-01-01")
+    ((key, values),) = found._memo.items()
+    assert key == ("NSE_FNO", "OPTIDX", "NIFTY", "2026-01-01") and values.count(1800) == 1
+    found._memo[key] = tuple(1200 if each == 1800 else each for each in values)
+    assert [found.enrich(contract(), day).freeze_quantity for day in ("2026-01-01", "2026-01-02")] == [1200, 1800]

@@ -47,9 +47,16 @@ WIDENED = table("""
     how far the next trade may go, if known  dynamic       1    95.00
     and that against a short                 dynamic       -1   105.00
     but not past the circuit                 dynamic-near  1    97.00
+    never less than the band's own least     least         1    92.00
+    nor against a short                      least         -1   108.00
+    a band of nothing is a band              none          1    100.00
+    also against a short                     none          -1   100.00
+    an unknown instrument is a share         unknown       1    98.00
+    and against a short                      unknown       -1   102.00
 """)
 KINDS = {
     "plain": SHARE, "option": option(), "banded": BANDED, "near": NEAR, "dynamic": DYNAMIC, "dynamic-near": DYNAMIC_NEAR,
+    "least": replace(DYNAMIC, lpp_abs_e4=inr("8")), "none": replace(SHARE, lpp_pct_e2=0), "unknown": None,
 }  # fmt: skip
 
 
@@ -70,6 +77,17 @@ def test_the_feeds_circuit_goes_before_the_masters() -> None:
     old = Quote.of(ltp="100", at_us=NOW - 60 * SECOND, lower_band="99.5", upper_band="150")
     assert shown(mark(1, old, BANDED, Phase(NOW), NOW)) == "99.50"
     assert shown(mark(1, old._replace(lower_band_e4=inr("100.05")), BANDED, Phase(NOW), NOW)) == "98.00"
+    assert shown(mark(-1, old._replace(upper_band_e4=inr("100.5")), BANDED, Phase(NOW), NOW)) == "100.50"
+    assert shown(mark(-1, old._replace(upper_band_e4=inr("99.95")), BANDED, Phase(NOW), NOW)) == "102.00"
+
+
+def test_a_price_on_its_circuit_is_not_moved() -> None:
+    """Nobody trades beyond it, so there is nowhere to go; and no price is moved below 0."""
+    locked = Quote.of(ltp="100", at_us=NOW - 60 * SECOND, lower_band="100", upper_band="100")
+    assert shown(mark(1, locked, SHARE, Phase(NOW), NOW)) == shown(mark(-1, locked, SHARE, Phase(NOW), NOW)) == "100.00"
+    assert mark(1, locked._replace(ltp_e4=0, lower_band_e4=None), SHARE, Phase(NOW), NOW) == Mark(0, "older than 5 s")
+    all_of_it = replace(SHARE, lpp_pct_e2=0, lpp_abs_e4=inr("150"))
+    assert shown(mark(1, locked._replace(lower_band_e4=None), all_of_it, Phase(NOW), NOW)) == "0.00"
 
 
 # -- illiquid options -----------------------------------------------------------------------------------------------------
@@ -117,6 +135,33 @@ def test_an_illiquid_option(row: Row) -> None:
     assert (found is not None and found.fresh) == row.has("fresh")
 
 
+@pytest.mark.parametrize(
+    ("ltp", "trade_s", "age_s", "expected", "why"),
+    [
+        ("90", 0, 0, "90.00", ""),
+        ("90", 6, 0, "100.00", ""),
+        (None, None, 0, "100.00", ""),
+        ("90", 6, 6, "88.20", "older than 5 s"),
+        (None, None, 6, "98.00", "older than 5 s"),
+    ],
+)
+def test_a_share_is_its_last_trade_while_that_is_one_of_now(
+    ltp: str | None, trade_s: int | None, age_s: int, expected: str, why: str
+) -> None:
+    """The middle of a narrow quote stands in for an old trade or none, as long as the quote itself is of now."""
+    traded_us = None if trade_s is None else NOW - trade_s * SECOND
+    quoted = Quote.of(bid="99", ltp=ltp, ask="101", at_us=NOW - age_s * SECOND, ltp_at_us=traded_us)
+    found = mark(1, quoted, SHARE, Phase(NOW), NOW)
+
+    assert found is not None and (shown(found), found.why) == (expected, why)
+
+
+def test_an_old_trade_is_named_as_one() -> None:
+    """Whoever reads it looks for a market without trades, not for a feed that stopped."""
+    quoted = Quote.of(ltp="100", at_us=NOW, ltp_at_us=NOW - 6 * SECOND)
+    assert mark(1, quoted, SHARE, Phase(NOW), NOW) == Mark(inr("98"), "last trade older than 5 s")
+
+
 # -- auctions ---------------------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +203,14 @@ def test_the_auctions_end_ends_it() -> None:
     assert not is_indicative(after, phase(CALENDAR, SHARE, "NSE_EQ", AUCTION.close_us, None))
 
 
+def test_in_the_evening_a_quote_of_the_auction_is_still_indicative() -> None:
+    """The last one of it is what the feed left behind; nobody traded at it then, and nobody has since."""
+    assert AUCTION is not None
+    evening = phase(CALENDAR, SHARE, "NSE_EQ", at(21, 0), frozenset({"HDFCBANK"}))
+    assert is_indicative(Quote.of(ltp="80", at_us=AUCTION.open_us), evening)
+    assert not is_indicative(Quote.of(ltp="80", at_us=AUCTION.close_us), evening)
+
+
 def test_a_real_price_goes_before_an_indicative_one() -> None:
     """However old it is: it is stale then, not a loss. Only where there is none the indicative one is left."""
     real = Quote.of(ltp="100", at_us=NOW - 600 * SECOND)
@@ -181,6 +234,16 @@ HOURS = table("""
     at the open it is old                   2026-08-11  9     15      0       2026-08-10 15:39:57   no
     on Sunday Friday's close                2026-08-16  12    0       0       2026-08-14 15:39:58   yes
 """)
+
+
+def test_at_the_close_itself_ages_count_to_it() -> None:
+    """Not to the close of the day before; a contract that goes on is not expired."""
+    future = replace(FUTURE, expiry="2026-08-27")
+    assert phase(CALENDAR, future, "NSE_FNO", at(15, 40)) == Phase(at(15, 40), None, expired=False)
+    assert phase(CALENDAR, future, "NSE_FNO", at(9, 14, 59, date(2026, 8, 11))) == Phase(
+        at(15, 40), None, expired=False
+    )
+    assert phase(CALENDAR, SHARE, "NSE_FNO", at(21, 0)) == Phase(at(15, 40), None, expired=False)
 
 
 @pytest.mark.parametrize("row", HOURS, ids=str)
@@ -230,7 +293,7 @@ def test_an_expired_contract_is_worth_its_settlement(row: Row) -> None:
     found = mark(25, quoted, EXPIRING, phase(CALENDAR, EXPIRING, "NSE_FNO", now_us), now_us, settled)
 
     assert shown(found) == row.expected
-    assert found is not None and found.fresh == row.has("fresh")
+    assert found is not None and found.why == ("" if row.has("fresh") else "expired without a settlement price")
 
 
 def test_without_a_calendar_marks_age() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from riskguard.core.instrument import Instrument
-from riskguard.core.order import _NAMES_MAX, _PRICES, NAME_CHARACTERS_MAX, QUANTITY_MAX, Order
+from riskguard.core.money import PRICE_MAX_E4
+from riskguard.core.order import _NAMES, _NAMES_MAX, _PRICES, NAME_CHARACTERS_MAX, QUANTITY_MAX, Order
 from riskguard.core.quote import AT_US_MAX, Quote
 from riskguard.core.terms import OrderType, Product, Segment, Side, Validity
 from riskguard.errors import InputError, OrderInvalidError, shown
@@ -415,8 +416,9 @@ def test_prices_are_remembered_and_not_for_ever() -> None:
     """A price read before is the same price; the memory of them is emptied when it is full."""
     _PRICES.clear()
     assert order(price="100.05").price_e4 == order(price="100.05").price_e4 == 1_000_500
-    _PRICES.update({f"x{number}": number for number in range(_NAMES_MAX)})
-    assert order(price="100.1").price_e4 == 1_001_000 and len(_PRICES) == 1
+    assert _PRICES == {"100.05": 1_000_500}
+    _PRICES.update({f"x{number}": number for number in range(_NAMES_MAX - 1)})
+    assert order(price="100.1").price_e4 == 1_001_000 and _PRICES == {"100.1": 1_001_000}
 
 
 def test_twenty_thousand_names_do_not_break_the_next_order() -> None:
@@ -433,3 +435,149 @@ def test_an_unknown_key_of_any_kind_is_named_in_one_line(key: str) -> None:
 
     said = str(caught.value)
     assert said.isprintable() and len(said) < 500 and "is no field of an order" in said
+
+
+SAID: list[tuple[dict[str, Any], str]] = [
+    ({'account': ''}, "`account` = '': is empty"),
+    ({'security_id': ''}, "`security_id` = '': is empty"),
+    ({'account': 1}, '`account` = 1: wants text, not int'),
+    ({'account': None}, '`account` = None: wants text, not NoneType'),
+    ({'strategy': "x" * 65},
+     "`strategy` = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…: is longer than 64 characters"),
+    ({'exit_group': 'a b'}, "`exit_group` = 'a b': wants printable ASCII without blanks"),
+    ({'slice_of': 'é'}, "`slice_of` = '\\xe9': wants printable ASCII without blanks"),
+    ({'slice_of': 5}, '`slice_of` = 5: wants text, not int'),
+    ({'client_order_id': ''}, "`client_order_id` = '': is empty"),
+    ({'client_order_id': 'a b'}, "`client_order_id` = 'a b': wants printable ASCII without blanks"),
+    ({'client_order_id': "x" * 65},
+     "`client_order_id` = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…: is longer than 64 characters"),
+    ({'client_order_id': 5}, '`client_order_id` = 5: wants text, not int'),
+    ({'slice_of': 'big'}, '`client_order_id` = None: a slice wants one: it keeps it from going out twice'),
+    ({'quantity': 0}, '`quantity` = 0: wants a whole number from 1 to 1000000000'),
+    ({'quantity': QUANTITY_MAX + 1}, '`quantity` = 1000000001: wants a whole number from 1 to 1000000000'),
+    ({'quantity': True}, '`quantity` = True: wants a whole number from 1 to 1000000000'),
+    ({'disclosed_quantity': 11}, '`disclosed_quantity` = 11: wants 0 to the quantity, 10'),
+    ({'disclosed_quantity': -1}, '`disclosed_quantity` = -1: wants 0 to the quantity, 10'),
+    ({'disclosed_quantity': 0.0}, '`disclosed_quantity` = 0.0: wants 0 to the quantity, 10'),
+    ({'side': 'HOLD'}, "`side` = 'HOLD': wants one of BUY, SELL"),
+    ({'product': 1}, '`product` = 1: wants one of BO, CNC, CO, INTRADAY, MARGIN, MTF'),
+    ({'exchange_segment': 'X'},
+     "`exchange_segment` = 'X': wants one of BSE_CURRENCY, BSE_EQ, BSE_FNO, IDX_I, MCX_COMM, NSE_CURRENCY, NSE_EQ, NSE_FNO"),
+    ({'order_type': 'limit'}, "`order_type` = 'limit': wants one of LIMIT, MARKET, STOP_LOSS, STOP_LOSS_MARKET"),
+    ({'validity': 'GTC'}, "`validity` = 'GTC': wants one of DAY, IOC"),
+    ({'price': None}, '`price` = None: a LIMIT order wants one'),
+    ({'price': 'x'}, "`price` = 'x': is not a plain decimal number like `1650.05`"),
+    ({'price': 0}, '`price` = 0: wants a price above 0'),
+    ({'price': -1}, '`price` = -1: wants a price above 0'),
+    ({'price': '10000000.0001'}, "`price` = '10000000.0001': is beyond ±10000000"),
+    ({'order_type': 'MARKET'}, "`price` = '100': a MARKET order takes none; leave it out"),
+    ({'trigger_price': '1'}, "`trigger_price` = '1': a LIMIT order takes none; leave it out"),
+    ({'order_type': 'MARKET', 'price': '0.000'}, "`price` = '0.000': a MARKET order takes none; leave it out"),
+    ({'order_type': 'STOP_LOSS'}, '`trigger_price` = None: a STOP_LOSS order wants one'),
+    ({'order_type': 'STOP_LOSS', 'trigger_price': '100', 'side': 'BUY', 'price': '99'},
+     "`trigger_price` = '100.00': a stop BUY wants it at or below its price 99.00"),
+    ({'order_type': 'STOP_LOSS', 'trigger_price': '100', 'side': 'SELL', 'price': '101'},
+     "`trigger_price` = '100.00': a stop SELL wants it at or above its price 101.00"),
+    ({'quote': 5}, '`quote` = 5: wants a riskguard.Quote'),
+    ({'stop_loss': 'x'}, "`stop_loss` = 'x': is not a plain decimal number like `1650.05`"),
+    ({'stop_loss': 0}, '`stop_loss` = 0: wants a price above 0'),
+    ({'stop_loss': '100'}, "`stop_loss` = '100': a BUY wants it below its price 100.00"),
+    ({'side': 'SELL', 'stop_loss': '100'}, "`stop_loss` = '100': a SELL wants it above its price 100.00"),
+    ({'order_type': 'STOP_LOSS_MARKET', 'trigger_price': '100', 'price': None, 'stop_loss': '100.5'},
+     "`stop_loss` = '100.5': a BUY wants it below its price 100.00"),
+    ({'stop_loss': '10000000.0001'}, "`stop_loss` = '10000000.0001': is beyond ±10000000"),
+    ({'signal_at': 0}, '`signal_at` = 0: wants microseconds since 1970 UTC, or an aware datetime'),
+    ({'signal_at': datetime(2024, 6, 4)},  # noqa: DTZ001 that is the point
+     '`signal_at` = datetime.datetime(2024, 6, 4, 0, 0): wants a datetime with a time zone'),
+    ({'signal_at': '1'}, "`signal_at` = '1': wants microseconds since 1970 UTC, or an aware datetime"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "said"), SAID, ids=lambda each: str(each)[:60])
+def test_what_is_wrong_is_said_to_the_letter(changes: dict[str, Any], said: str) -> None:
+    """The field, the value bounded and escaped, and what would be right."""
+    with pytest.raises(OrderInvalidError) as caught:
+        Order(**{**ARGUMENTS, **changes})
+    assert str(caught.value) == said
+
+
+FIELDS = (
+    "account, client_order_id, disclosed_quantity, exchange_segment, exit_group, order_type, price, product, quantity, "
+    "security_id, side, signal_at, slice_of, stop_loss, strategy, trigger_price, validity"
+)
+
+
+def test_what_is_wrong_with_plain_data_and_symbols_is_said_to_the_letter() -> None:
+    """The first unknown name by the alphabet, the first that is missing, and what to name instead of a symbol."""
+
+    class Raising(dict[str, Any]):
+        def items(self) -> Any:
+            raise RuntimeError("no")
+
+    without = {key: value for key, value in ARGUMENTS.items() if key not in ("side", "account")}
+    cases: list[tuple[Any, str]] = [
+        ([1], "`order` = [1]: wants an object of named fields"),
+        (Raising(), "`order` = 'Raising': cannot be read through"),
+        ({**ARGUMENTS, "zeta": 1, "alpha": 2}, f"`alpha` = 2: is no field of an order; known: {FIELDS}"),
+        (without, "`account` = None: is missing"),
+    ]
+    for given, said in cases:
+        with pytest.raises(OrderInvalidError) as caught:
+            Order.from_mapping(given)
+        assert str(caught.value) == said
+    rest = {key: value for key, value in ARGUMENTS.items() if key not in ("exchange_segment", "security_id")}
+    for symbol, problem in (
+        ("HDFCBANK", "is listed in several segments (BSE_EQ, NSE_EQ): name `exchange_segment`"),
+        ("X", "is not among the instruments: import them, or give `exchange_segment` and `security_id`"),
+    ):
+        with pytest.raises(OrderInvalidError) as caught:
+            Order.from_symbol(symbol, instruments=Symbols(), **rest)
+        assert str(caught.value) == f"`symbol` = '{symbol}': {problem}"
+    found = Order.from_symbol("NIFTY-CE-50001", instruments=Symbols(), **rest)
+    assert found.instrument == ("NSE_FNO", "50001")
+
+
+def test_an_order_says_that_it_does_not_change() -> None:
+    """Whichever way it is tried; and orders that differ are mostly found apart."""
+    made = order()
+    with pytest.raises(AttributeError) as caught:
+        made.side = "SELL"
+    assert str(caught.value) == "an Order does not change: build a new one (tried to set `side`)"
+    with pytest.raises(AttributeError) as caught:
+        del made.side
+    assert str(caught.value) == "an Order does not change (tried to delete `side`)"
+    assert len({hash(made), hash(order(account="o")), hash(order("SELL")), hash(order(quantity=3))}) == 4
+
+
+def test_what_an_order_shows_of_itself() -> None:
+    """Its id or that it has none yet, what is ordered, and the prices its type has."""
+    stop = order("SELL", 4, "99.05", order_type="STOP_LOSS", trigger_price="99.1", client_order_id="a1")
+    assert repr(stop) == "<Order a1: leader SELL 4 NSE_EQ:1333 INTRADAY STOP_LOSS at 99.05 trigger 99.10>"
+    assert repr(order(price=None)) == "<Order (no id yet): leader BUY 10 NSE_EQ:1333 INTRADAY MARKET>"
+
+
+@pytest.mark.parametrize(
+    ("price", "taken"), [(0, "-"), ("0", "-"), ("0.0", "-"), ("0.00", "-"), (1, "price"), (0.0, "price")]
+)
+def test_a_price_of_0_is_none_where_the_type_has_none(price: object, taken: str) -> None:
+    """As clients send it, as a number or as text; 1 is a price, and a float is nothing."""
+    assert refused(order_type="MARKET", price=price) == taken
+
+
+def test_names_are_remembered_and_not_for_ever() -> None:
+    """The memory of them is emptied when it is full, and the empty name, which most orders carry, is never forgotten."""
+    _NAMES.clear()
+    _NAMES[""] = ""
+    assert order(strategy="dip").strategy == "dip" and {"", "leader", "1333", "dip"} == set(_NAMES)
+    _NAMES.update({f"x{number}": "" for number in range(_NAMES_MAX - len(_NAMES))})
+    assert order(strategy="new").strategy == "new" and {"", "leader", "1333", "new"} >= set(_NAMES) >= {"", "new"}
+
+
+def test_the_least_and_the_most_of_a_price() -> None:
+    """1/10000 rupee and a crore: as price, as trigger and as the stop of an entry."""
+    for price, price_e4 in (("0.0001", 1), ("10000000", PRICE_MAX_E4)):
+        stop = order("SELL", 1, price, order_type="STOP_LOSS", trigger_price=price)
+        assert (stop.price_e4, stop.trigger_price_e4) == (price_e4, price_e4)
+    assert order(stop_loss="0.0001").stop_loss_e4 == 1
+    assert order("SELL", 1, "1", stop_loss="10000000").stop_loss_e4 == PRICE_MAX_E4
+    assert order(price="100.0001", stop_loss="100").stop_loss_e4 == 1_000_000

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from riskguard.core.checks import ALWAYS, CHECKS, build_validators
-from riskguard.core.limits import Limit
+from riskguard.core.limits import Limit, limit_from
 from riskguard.core.params import Params, as_decimal
 from riskguard.core.rulebook import parse
+from riskguard.errors import RulebookError
 from riskguard.locate import folder, rulebook_text
 
 SHIPPED = [
@@ -100,3 +102,79 @@ def test_validators_are_built_at_first_use_or_when_asked_for() -> None:
     )
 
     subprocess.run([sys.executable, "-c", said], check=True)
+
+
+READ: list[tuple[str, dict[str, Any], str]] = [
+    ("unconfirmed_in_flight", {"answer_s_max": "31622400"}, "{'answer_s_max': '31622400.00'}"),
+    ("unconfirmed_in_flight", {"answer_s_max": "0.0001"}, "{'answer_s_max': '0.0001'}"),
+    ("unconfirmed_in_flight", {"answer_s_max": "31622400.0001"}, "limit `x`: `answer_s_max` = 31622400.0001: is beyond ±31622400"),
+    ("unconfirmed_in_flight", {"answer_s_max": "x"}, "limit `x`: `answer_s_max` = x: is not a plain decimal number like `1650.05`"),
+    ("unconfirmed_in_flight", {"answer_s_max": [1]}, "limit `x`: `answer_s_max` = [1]: wants text, int or Decimal, not list"),
+    ("unconfirmed_in_flight", {"answer_s_max": "\u202ea\nb" + "y" * 50},
+     "limit `x`: `answer_s_max` = \\u202ea\\nb" + "y" * 36 + ": is not a plain decimal number like `1650.05`"),
+    ("concentration", {"concentration_pct_max": "1000"}, "{'concentration_pct_max': '1000.00'}"),
+    ("concentration", {"concentration_pct_max": "0.01"}, "{'concentration_pct_max': '0.01'}"),
+    ("concentration", {"concentration_pct_max": "1000.01"}, "limit `x`: `concentration_pct_max` = 1000.01: is beyond ±1000"),
+    ("concentration", {"concentration_pct_max": "0.001"}, "limit `x`: `concentration_pct_max` = 0.001: has more than two decimals"),
+    ("order_value", {}, "limit `x`: `order_value_inr_max` is missing"),
+    ("order_value", {"order_value_inr_max": 5, "zzz": 1}, "limit `x`: unknown key `zzz`: known: order_value_inr_max"),
+    ("order_validity", {"zzz": 1}, "limit `x`: unknown key `zzz`: known: none"),
+    ("order_value", {"order_value_inr_maxx": 5},
+     "limit `x`: `order_value_inr_max` is missing; unknown key `order_value_inr_maxx`: did you mean `order_value_inr_max`?"),
+    ("trading_window", {}, "limit `x`: `unknown_day` is missing; `windows` is missing; `square_off_tail_s` is missing"),
+    ("order_rate", {"windows": [{"messages_max": 10, "reserve": 3}]}, "limit `x`: `windows.0.per_s` is missing"),
+    ("order_rate", {"windows": [{"messages_max": 10, "reserve": 3, "per_s": 1, "windowz": 1}]},
+     "limit `x`: unknown key `windows.0.windowz`: did you mean `windows`?"),
+    ("price_collar", {"zzz": 1},
+     "limit `x`: `share` is missing; `future` is missing; `option` is missing; unknown key `zzz`: known: share, future, option"),
+    ("daily_loss", {"warn_at_pct": [80], "reduce_only_at_pct": 80, "at_once_pct": 150},
+     "limit `x`: `(whole)` = {'warn_at_pct': [80], 'reduce_only_at_pc: wants `daily_loss_inr_max` or `daily_loss_pct_max`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "given", "said"), READ, ids=str)
+def test_parameters_are_read_or_refused_to_the_letter(check: str, given: dict[str, Any], said: str) -> None:
+    """The most and the least of each unit, one more and one less; what is wrong stands in one line, bounded and escaped."""
+    try:
+        found = str(limit_from(id="x", check=check, parameters=given, scope="ACCOUNT:a").params.model_dump(mode="json"))
+    except RulebookError as e:
+        found = str(e)
+    assert found == said
+
+
+def test_a_measure_of_an_account_is_not_taken_over_a_part_of_one() -> None:
+    """It would stand there and never fire."""
+    with pytest.raises(RulebookError) as caught:
+        limit_from(id="x", check="token_expiry", parameters={"before_end_s": 5}, scope="STRATEGY:x")
+    assert str(caught.value) == (
+        "limit `x`: `token_expiry` cannot be measured over `STRATEGY:x`: scope it to one of ACCOUNT, GROUP, GLOBAL"
+    )
+
+
+TIMES = [
+    ("09:20", "09:20"), ("09:20:05", "09:20:05"), ("09:20:00", "09:20"), ("00:00", "00:00"), ("22:59:59", "22:59:59"),
+    ("9:20", None), ("24:00", None), ("09:60", None), ("09:20:60", None), ("09:20:5", None), (920, None), ("09.20", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "kept"), TIMES)
+def test_a_time_of_day(given: object, kept: str | None) -> None:
+    """Hours and minutes, and seconds where they are; written back as short as it can be."""
+    windows = [{"open": given, "close": "23:00"}]
+    parameters = {"unknown_day": "allow", "windows": windows, "square_off_tail_s": 5}
+    if kept is None:
+        with pytest.raises(RulebookError, match=r': wants a time in India like "09:20"(;|$)'):
+            limit_from(id="x", check="trading_window", parameters=parameters, scope="ACCOUNT:a")
+    else:
+        made = limit_from(id="x", check="trading_window", parameters=parameters, scope="ACCOUNT:a")
+        assert made.params.model_dump(mode="json")["windows"] == [{"open": kept, "close": "23:00"}]
+
+
+def test_a_twin_made_now_holds_every_value() -> None:
+    """Those of tables inside it, too, as plain as itself."""
+    made = limit_from(id="x", check="order_value", parameters={"order_value_inr_max": 5}, scope="ACCOUNT:a")
+    assert made.params.plain().order_value_inr_max == 50_000  # type: ignore[attr-defined]
+    windows = [{"messages_max": 10, "reserve": 3, "per_s": 1}]
+    paced = limit_from(id="x", check="order_rate", parameters={"windows": windows}, scope="ACCOUNT:a")
+    (window,) = paced.params.plain().windows  # type: ignore[attr-defined]
+    assert (window.messages_max, window.reserve, window.per_s) == (10, 3, 1_000_000) and not isinstance(window, Params)

@@ -180,7 +180,9 @@ def test_questions_are_joined_once_they_are_asked_often() -> None:
     for _ in range(JOINED_AFTER):
         assert questions.doubts_of(facts) == every
 
-    assert questions.doubts_of(facts) == joined(questions.asks)(facts) != every
+    together = joined(questions.asks)
+    assert questions.doubts_of(facts) == together(facts) != every
+    assert together.__code__.co_filename == "<the limits of an account>", "what a traceback through it names"
     assert source(questions.asks).count("doubts += ") == len(every)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from riskguard.core.book import Line
 from riskguard.core.instrument import Instrument
 from riskguard.core.money import to_text
 from riskguard.core.pnl import DayPnl, day_pnl
-from riskguard.core.pnl_parts import Attributed, LinePnl, Part, by_segment, by_strategy, of_group
+from riskguard.core.pnl_parts import Attributed, LinePnl, Part, by_segment, by_strategy, of_group, summed
 from riskguard.core.quote import Quote
 from tests.core.builders import FUTURE, NOW, SHARE, inr
 from tests.core.tables import Row, table
@@ -229,6 +231,42 @@ def test_many_unknown_lines_are_counted() -> None:
     assert made.detail == "; ".join(f"NSE_EQ:{number}: no mark" for number in range(5)) + " and 2 more"
 
 
+def line_of(number: int = 1, *, fresh: bool = True, reason: str = "", **changed: int | None) -> LinePnl:
+    """A line that made 30 = 10 closed + 20 open, of one unit at 95."""
+    made = LinePnl(
+        "NSE_EQ", str(number), "INTRADAY", f"N{number}", 1, inr("30"), inr("10"), inr("20"), inr("95"), inr("95"), 1, fresh,
+        reason,
+    )  # fmt: skip
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def test_a_line_with_one_figure_missing_is_unknown() -> None:
+    """Each of the three by itself; with all of them the sum is named, known and says nothing."""
+    assert summed("x", [line_of(1), line_of(2)]) == Part("x", inr("60"), inr("20"), inr("40"), None, True, "")
+    for name in ("total_e4", "realised_e4", "unrealised_e4"):
+        found = summed("x", [line_of(1), line_of(2, reason="why", **{name: None})])
+        assert found == Part("x", None, fresh=False, reason="why"), name
+
+
+def test_old_marks_are_named() -> None:
+    """The sum stays known and is no proof; five are named, of six the sixth is counted."""
+    lines = [line_of(number, fresh=False, reason=f"r{number}") for number in range(1, 7)]
+    said = [summed("x", lines[:count]) for count in (0, 1, 2, 5, 6)]
+
+    assert [each.reason for each in said] == [
+        "", "no fresh mark: r1", "no fresh mark: r1, r2", "no fresh mark: r1, r2, r3, r4, r5",
+        "no fresh mark: r1, r2, r3, r4, r5 and 1 more",
+    ]  # fmt: skip
+    assert [(each.total_e4, each.fresh) for each in said[:3]] == [(0, True), (inr("30"), False), (inr("60"), False)]
+
+
+def test_who_dealt_in_nothing_paid_nothing() -> None:
+    """A segment or a strategy the charges do not name paid 0, which is known."""
+    (segment,) = by_segment([line_of()], {"NSE_FNO": inr("5")})[:1]
+    assert (segment.name, segment.charges_e4, segment.net_e4) == ("NSE_EQ", 0, inr("30"))
+    assert [part.charges_e4 for part in by_strategy([line_of()], [], {})] == [0]
+
+
 # -- strategies -----------------------------------------------------------------------------------------------------------
 
 
@@ -295,6 +333,32 @@ def test_who_deals_at_an_old_mark_is_stale_and_nobody_else() -> None:
     assert (gone.total_e4, gone.fresh, gone.reason) == (None, False, "NSE_EQ:1333: no line")
 
 
+def own(strategy: str, number: int = 1) -> Attributed:
+    """One unit bought at 90: at the mark of 95 it made 5."""
+    return Attributed(strategy, "NSE_EQ", str(number), "INTRADAY", 1, 0, inr("90"), 0)
+
+
+@pytest.mark.parametrize("missing", ["total_e4", "multiplier", "share_e4"])
+def test_one_unknown_line_makes_its_strategy_unknown_and_no_other(missing: str) -> None:
+    """Whatever of it is missing, and wherever it stands: what follows is still counted, for everybody else."""
+    lines = [line_of(1, reason="why", **{missing: None}), line_of(2), line_of(3)]
+    attributed = [own("alpha", 1), own("alpha", 2), own("beta", 2), own("beta", 3)]
+    found = {part.name: part for part in by_strategy(lines, attributed, {})}
+
+    assert (found["alpha"].total_e4, found["alpha"].reason, found["alpha"].fresh) == (None, "why", False)
+    assert (found["beta"].total_e4, found["beta"].reason, found["beta"].fresh) == (inr("10"), "", True)
+    # Nobody's: the first line whole where its total is known, 30 − 5 − 5 of the second, 30 − 5 of the third.
+    assert found[""].total_e4 == (None if missing == "total_e4" else inr("30") + inr("20") + inr("25"))
+    assert found[""].reason == ("why" if missing == "total_e4" else "")
+
+
+def test_why_a_strategy_is_unknown_is_said_of_each_line() -> None:
+    """All its reasons, in order."""
+    lines = [line_of(1, reason="a", total_e4=None), line_of(2, reason="b", total_e4=None)]
+    for part in by_strategy(lines, [own("alpha", 1), own("alpha", 2)], {}):
+        assert (part.total_e4, part.reason) == (None, "a; b"), part.name
+
+
 # -- groups -----------------------------------------------------------------------------------------------------------------
 
 
@@ -307,4 +371,8 @@ def test_a_group_is_the_sum_of_its_accounts() -> None:
     assert (known.total_e4, known.fresh) == (inr("-6"), True)
     assert (stale.total_e4, stale.fresh) == (inr("-6"), False)
     assert (unknown.total_e4, unknown.reason) == (None, "b: no mark")
+    assert known == Part("desk", inr("-6"), charges_e4=0, fresh=True) and known.net_e4 == inr("-6")
+    assert of_group("desk", {"a": (None, False, ""), "b": (None, False, "no mark"), "c": (inr("1"), True, "")}) == Part(
+        "desk", None, fresh=False, reason="a: not measured; b: no mark"
+    )
     assert of_group("desk", {}) == Part("desk", None, fresh=False, reason="no account was measured")

@@ -102,6 +102,60 @@ def test_a_flat_row_without_figures_says_nothing() -> None:
     assert broker_view([row_of("0", "-50")], [line("-50")], {}, None)[0].total_e4 is None
 
 
+def other(number: int, total: str | None = "-7") -> LinePnl:
+    return replace(line(total), security_id=str(number), name=f"N{number}")
+
+
+def shown(number: int, realised: str | None = "0", unrealised: str | None = "-7", net: int = 10) -> SeenPosition:
+    return replace(row_of(realised, unrealised, net), security_id=str(number))
+
+
+def test_every_row_is_counted() -> None:
+    """The sum is that of all rows, and what a person said is added: a transfer the broker does not count."""
+    rows, ours = [shown(1), shown(2, "3", "-4"), shown(3)], [other(1), other(2), other(3)]
+    figure, compared, _ = broker_view(rows, ours, {}, inr("5"), inr("2"))
+
+    assert figure == Figure(-inr("7") - inr("1") - inr("7") - inr("5") + inr("2"))
+    assert compared == (-inr("21"), -inr("15"))
+
+
+def test_what_cannot_be_counted_is_named_and_the_rest_is_still_looked_at() -> None:
+    """By its name, or where it is; the first five of it. What follows is compared, and may prove its base."""
+    rows = [shown(1, None), shown(2, None), shown(3, "0", "-500"), shown(4)]
+    carried = dict.fromkeys([("NSE_EQ", "3", "MARGIN"), ("NSE_EQ", "4", "MARGIN")], False)
+    figure, compared, proven = broker_view(rows, [other(1), other(3), other(4)], carried, None)
+
+    assert figure.reason == (
+        "N1: the broker gives no figure; NSE_EQ:2: the broker gives no figure; "
+        "N3: carried in, and the broker's base is not proven; the day's charges are not known"
+    )
+    assert (compared, proven) == ((-inr("7"), -inr("7")), (("NSE_EQ", "4", "MARGIN"),))
+    nobodys = broker_view([shown(3, "0", "-500")], [], carried, 0)[0]
+    assert nobodys.reason == "NSE_EQ:3: carried in, and the broker's base is not proven"
+
+
+def test_a_flat_line_of_ours_without_a_figure_is_missed() -> None:
+    """We know that something was dealt in it; of a flat row we know nothing of, nothing is missed."""
+    flat = shown(1, None, net=0)
+    assert broker_view([flat], [other(1)], {}, 0)[0].reason == "N1: the broker gives no figure"
+    assert broker_view([flat], [], {}, 0)[0] == Figure(0)
+
+
+def test_five_reasons_are_said_and_more_are_counted() -> None:
+    """Five are all; of seven the last two are a number."""
+    for count, more in ((5, ""), (6, " and 1 more"), (7, " and 2 more")):
+        figure, _, _ = broker_view([], [other(number) for number in range(count)], {}, 0)
+        assert figure.reason == "; ".join(f"N{number}: not in the broker's list" for number in range(5)) + more
+
+
+def test_near_is_a_percent_of_what_the_line_stands_for() -> None:
+    """In rupees: a hundred units a point make a contract of 1,000 points worth 1,00,000, short or long."""
+    for net in (10, -10):
+        ours = replace(line("-50", net=net), multiplier=100)
+        assert broker_view([row_of("0", "-1050", net)], [ours], {KEY: False}, 0)[2] == (KEY,)
+        assert broker_view([row_of("0", "-1050.01", net)], [ours], {KEY: False}, 0)[2] == ()
+
+
 EQUITY = table("""
     goal                                   opening  free    used   flows  open   expected
     nothing happened                       100000   100000  0      0      0      0.00
@@ -130,6 +184,19 @@ def test_the_change_of_equity(row: Row) -> None:
     assert (figure.reason == "") == (row.opt("expected") is not None)
 
 
+def test_what_equity_lacks_is_named() -> None:
+    """Everything that is missing, and nothing else; without funds both of theirs."""
+    begun, free, used, gain = "what the day began with", "free money", "money in use", "the gain on what is open"
+    nothing, all_of_it = SeenFunds(None, None, None), SeenFunds(inr("9"), None, inr("1"))
+    for opening_e4, funds, gain_e4, missing in (
+        (None, None, None, [begun, free, used, gain]), (None, nothing, None, [begun, free, used, gain]),
+        (None, all_of_it, 0, [begun]), (0, SeenFunds(None, None, 0), 0, [free]), (0, SeenFunds(0, None, None), 0, [used]),
+        (0, all_of_it, None, [gain]), (0, None, 0, [free, used]),
+    ):  # fmt: skip
+        assert equity_view(opening_e4, funds, 0, gain_e4) == Figure(None, f"equity: {', '.join(missing)} not known")
+    assert equity_view(0, all_of_it, 0, 0) == Figure(inr("10"))
+
+
 def test_the_worse_of_the_others_stands_in() -> None:
     """While ours is unknown; with neither there is nothing, and it says why."""
     unknown = Figure(None, "no mark")
@@ -141,3 +208,5 @@ def test_the_worse_of_the_others_stands_in() -> None:
     assert stands(Figure(inr("-30")), Figure(inr("-20"))).total_e4 == inr("-30")
     assert stands(Figure(None, "a"), Figure(inr("5"))).total_e4 == inr("5")
     assert stands(Figure(None, "a"), Figure(None, "b")) == Figure(None, "a; b")
+    alike = Figure(inr("-10"), "ours")
+    assert stands(alike, Figure(inr("-10"), "theirs")) == alike

@@ -58,7 +58,7 @@ def test_prices_are_text_int_or_decimal(price: object) -> None:
 @pytest.mark.parametrize("at_us", [0, -1, True, 1.0, "1", Decimal(1), AT_US_MAX])
 def test_the_last_trade_has_its_own_time_or_none(at_us: object) -> None:
     """A whole number of microseconds above zero; None where the feed does not say."""
-    assert Quote.of(ltp="1", at_us=1, ltp_at_us=AT_US_MAX - 1).ltp_at_us == AT_US_MAX - 1
+    assert [Quote.of(ltp="1", at_us=1, ltp_at_us=each).ltp_at_us for each in (1, AT_US_MAX - 1)] == [1, AT_US_MAX - 1]
     assert Quote.of(ltp="1", at_us=1).ltp_at_us is None
     with pytest.raises(QuoteInvalidError, match="the time of the last trade"):
         Quote.of(ltp="1", at_us=1, ltp_at_us=at_us)  # type: ignore[arg-type]
@@ -78,3 +78,55 @@ def test_a_quote_says_when_it_was_true(at_us: object) -> None:
     with pytest.raises(QuoteInvalidError):
         Quote.of(ltp=1, at_us=at_us)  # type: ignore[arg-type]
     assert Quote.of(ltp=1, at_us=1).at_us == 1
+
+
+SAID: list[tuple[dict[str, object], str]] = [
+    ({}, "a quote wants at least one of `ltp`, `bid`, `ask`"),
+    ({"ltp": 0}, "`ltp` = 0: wants a price above 0"),
+    ({"bid": -1}, "`bid` = -1: wants a price above 0"),
+    ({"ask": "x"}, "`ask` = 'x': is not a plain decimal number like `1650.05`"),
+    ({"ltp": "10000000.0001"}, "`ltp` = '10000000.0001': is beyond ±10000000"),
+    ({"bid": "100.05", "ask": 100}, "`bid` 100.05 is above `ask` 100.00: a crossed quote"),
+    ({"ltp": 1, "at_us": 0}, "`at` = 0: wants the time the quote was true"),
+    ({"ltp": 1, "at_us": AT_US_MAX}, f"`at` = {AT_US_MAX}: wants the time the quote was true"),
+    ({"ltp": 1, "ltp_at_us": 0}, "`ltp_at_us` = 0: wants the time of the last trade"),
+    ({"ltp": 1, "lower_band": 0}, "`lower_band` = 0: wants a price above 0"),
+    ({"ltp": 1, "upper_band": "x"}, "`upper_band` = 'x': is not a plain decimal number like `1650.05`"),
+    ({"ltp": 1, "lower_band": 3, "upper_band": 2}, "`lower_band` 3.00 is above `upper_band` 2.00"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), SAID, ids=str)
+def test_what_is_wrong_is_said_to_the_letter(given: dict[str, object], said: str) -> None:
+    """The field, the value, and what would be right."""
+    with pytest.raises(QuoteInvalidError) as caught:
+        Quote.of(**{"at_us": 1, **given})  # type: ignore[arg-type]
+    assert str(caught.value) == said
+
+
+def test_a_quote_keeps_all_it_was_given() -> None:
+    """With circuits, with one of them, and without."""
+    times = {"at_us": 5, "ltp_at_us": 4, "is_indicative": True}
+    assert Quote.of(ltp=2, bid=1, ask=3, **times) == Quote(20_000, 10_000, 30_000, 5, None, None, 4, True)  # type: ignore[arg-type]
+    assert Quote.of(ltp=2, lower_band=1, upper_band=3, **times) == Quote(20_000, None, None, 5, 10_000, 30_000, 4, True)  # type: ignore[arg-type]
+    assert Quote.of(bid=2, lower_band=1, at_us=5) == Quote(None, 20_000, None, 5, 10_000, None, None, False)
+    assert Quote.of(ask=2, upper_band=1, at_us=AT_US_MAX - 1) == Quote(None, None, 20_000, AT_US_MAX - 1, None, 10_000)
+
+
+MOST = 10_000_000 * 10_000
+WHOLE = Quote(20_000, 10_000, 30_000, 5, 10_000, 30_000, 4)
+
+
+@pytest.mark.parametrize("field", ["ltp_e4", "bid_e4", "ask_e4", "lower_band_e4", "upper_band_e4"])
+def test_what_was_built_by_hand_is_looked_at(field: str) -> None:
+    """Each price: a whole number of 1/10000 rupee from 1 to a crore, or None."""
+    assert all(WHOLE._replace(**{field: good}).is_whole() for good in (None, 1, MOST))
+    assert not any(WHOLE._replace(**{field: bad}).is_whole() for bad in (0, -1, MOST + 1, 1.5, "1", True))
+
+
+@pytest.mark.parametrize("field", ["at_us", "ltp_at_us"])
+def test_times_built_by_hand_are_looked_at(field: str) -> None:
+    """Each time; only that of the last trade may be missing."""
+    assert all(WHOLE._replace(**{field: good}).is_whole() for good in (1, AT_US_MAX - 1))
+    assert not any(WHOLE._replace(**{field: bad}).is_whole() for bad in (0, -1, AT_US_MAX, 1.5, "1", True))
+    assert WHOLE._replace(**{field: None}).is_whole() == (field == "ltp_at_us")

@@ -17,6 +17,7 @@ WHOLE = table("""
     -26       0
     -1        0
     0         0
+    1         0
     24        0
     25        25
     49        25
@@ -27,7 +28,8 @@ WHOLE = table("""
 @pytest.mark.parametrize("row", WHOLE, ids=str)
 def test_whole_lots(row: Row) -> None:
     """Rounded down to lots of 25, never below zero; without a known lot a unit counts as one."""
-    assert whole_lots(row.number("quantity"), FUTURE) == row.number("lots")
+    whole = whole_lots(row.number("quantity"), FUTURE)
+    assert whole == row.number("lots") and type(whole) is int
     assert whole_lots(row.number("quantity"), None) == max(0, row.number("quantity"))
 
 
@@ -49,7 +51,13 @@ def test_most_within(row: Row) -> None:
     """standing + q × each ≤ limit, in lots of 25."""
     most = most_within(row.number("limit"), row.number("each"), FUTURE, row.number("standing"))
 
-    assert most == row.number("most")
+    assert most == row.number("most") and type(most) is int
+
+
+def test_without_anything_standing_the_limit_is_the_room() -> None:
+    """Exactly one lot of it is one lot; a unit less is none. Beyond what a float counts by ones it is still exact."""
+    assert (most_within(25, 1, FUTURE), most_within(24, 1, FUTURE)) == (25, 0)
+    assert most_within(2**53 + 1, 1, None) == 2**53 + 1
 
 
 @given(
@@ -78,6 +86,11 @@ def test_most_passing_of_what_cannot_be_measured_is_nothing() -> None:
     assert most_passing(lambda quantity: None, 10, 100, FUTURE) == 0
 
 
+def test_most_passing_without_a_known_lot_counts_units() -> None:
+    """The very last unit that passes, and none where one is too many."""
+    assert [most_passing(lambda quantity: quantity, limit, 100, None) for limit in (0, 1, 2, 99)] == [0, 1, 2, 99]
+
+
 LARGEST = table("""
     freeze  ceiling   multiplier  price  largest
     -       -         1           100    -
@@ -88,6 +101,7 @@ LARGEST = table("""
     -       10000     1           101    75
     -       10000     1           -      -
     -       10000     -           100    -
+    -       10000     2           100    50
     50      10000     1           100    50
     1800    10000     1           100    100
     10      -         1           100    25
@@ -102,7 +116,8 @@ def test_the_largest_order_the_exchange_takes(row: Row) -> None:
         multiplier=row.opt_number("multiplier"),
     )  # fmt: skip
 
-    assert largest_order(instrument, row.e4("price")) == row.opt_number("largest")
+    largest = largest_order(instrument, row.e4("price"))
+    assert largest == row.opt_number("largest") and type(largest) in (int, type(None))
     assert largest_order(None, inr("100")) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskguard.core.money import to_e4
+from riskguard.core.money import PRICE_MAX_E4, to_e4
 from riskguard.core.quote import Quote
 from riskguard.core.ticks import Fault, Taken, Tick, Track, take
 from tests.core.tables import Row, table
@@ -238,6 +238,87 @@ def test_a_clock_set_back_begins_anew() -> None:
     assert first.quote is not None and first.quote.at_us == NOW
     near = take(held("100", NOW + 2 * SECOND), Tick(to_e4("100"), None, None, NOW, NOW))
     assert near.faults == (Fault.BACKWARD,)
+
+
+# -- what is kept of a tick ---------------------------------------------------------------------------------------------
+
+
+def test_the_quote_a_tick_becomes() -> None:
+    """Whole: its prices, its circuits (the least price, the dearest, and equal ones too), when it was true and last traded."""
+    tick = Tick(to_e4("100"), to_e4("99.9"), to_e4("100.1"), NOW - SECOND, NOW, 1, PRICE_MAX_E4)
+    made = Quote(to_e4("100"), to_e4("99.9"), to_e4("100.1"), NOW, 1, PRICE_MAX_E4, NOW - SECOND)
+    taken = take(Track(close_e4=to_e4("101")), tick)
+
+    assert taken == (Track(made, NOW - SECOND, to_e4("101")), made, ())
+    locked = take(held("100"), tick._replace(lower_band_e4=to_e4("100"), upper_band_e4=to_e4("100"))).quote
+    assert locked is not None and (locked.lower_band_e4, locked.upper_band_e4) == (to_e4("100"), to_e4("100"))
+    beyond = take(held("100"), tick._replace(lower_band_e4=0, upper_band_e4=PRICE_MAX_E4 + 1)).quote
+    assert beyond is not None and (beyond.lower_band_e4, beyond.upper_band_e4) == (None, None)
+
+
+def test_what_is_known_outlives_what_is_kept_out() -> None:
+    """The previous close when the clock is set back, the newest trade under a book alone, everything under an older tick."""
+    ahead = Track(held("100", NOW + 3600 * SECOND).quote, NOW, to_e4("101"))
+    assert take(ahead, Tick(to_e4("100"), None, None, NOW, NOW)).track.close_e4 == to_e4("101")
+    book = take(held("100"), Tick(None, to_e4("99.9"), to_e4("100.1"), None, NOW)).track
+    assert book.traded_us == NOW - SECOND
+    far = take(book, Tick(to_e4("100"), to_e4("50"), to_e4("150"), NOW - SECOND, NOW + SECOND))
+    assert (far.track, far.faults) == (book, (Fault.OLDER,))
+
+
+def test_on_the_edge_of_its_book_and_of_its_circuit_a_price_is_inside() -> None:
+    """The first price at the bid and at the ask is vouched for by both; one on the circuit is no doubt."""
+    for ltp in ("99", "101"):
+        assert take(Track(), Tick(to_e4(ltp), to_e4("99"), to_e4("101"), NOW, NOW)).faults == ()
+    for ltp in ("98.99", "101.01"):
+        assert take(Track(), Tick(to_e4(ltp), to_e4("99"), to_e4("101"), NOW, NOW)).faults == (Fault.UNPROVEN,)
+    for ltp, faults in (("95", ()), ("94.99", (Fault.WILD,)), ("105", ()), ("105.01", (Fault.WILD,))):
+        tick = Tick(to_e4(ltp), None, None, NOW, NOW, to_e4("95"), to_e4("105"))
+        assert take(held("100"), tick).faults == faults, ltp
+
+
+@pytest.mark.parametrize(
+    ("second", "as_option", "as_share"), [("120", True, False), ("120.01", False, False), ("102", True, True)]
+)
+def test_two_premiums_agree_within_a_fifth(second: str, as_option: bool, as_share: bool) -> None:
+    """The first price of an option, and a wild one: another within 20 % says the same; of a share only within 2 %."""
+    for is_option, agrees in ((True, as_option), (False, as_share)):
+        first = feed((0, "100"), (1, second), track=Track(), is_option=is_option)
+        assert first[0] is None and (first[1] is not None) == agrees
+        wild = feed((0, "100"), (1, second), track=held("20"), is_option=is_option)
+        assert wild[0] == "20" and (wild[1] != "20") == agrees
+
+
+def test_a_first_price_may_be_confirmed_in_the_same_microsecond() -> None:
+    """Two ticks of one packet; but the very same tick again confirms nothing."""
+    assert feed((0, "100"), (0, "100.05"), track=Track()) == [None, "100.05"]
+    assert feed((0, "100"), (0, "100"), track=Track()) == [None, None]
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [((0, 15), False), ((0, 1, 15), True), ((0, 1, 14.999999), False)])
+def test_how_often_and_how_long_the_same_tick_persists(seconds: tuple[float, ...], taken: bool) -> None:
+    """Three times over fifteen seconds: twice is too few, and a microsecond less too short."""
+    track, tick = held("100"), Tick(to_e4("10"), None, None, NOW, NOW)
+    for second in seconds:
+        last = take(track, tick._replace(received_us=NOW + round(second * SECOND)))
+        track = last.track
+    assert (last.quote is not None) == taken
+
+
+def test_what_only_one_of_two_ticks_says_is_no_doubt() -> None:
+    """A wild trade, and then the same with a book around it: what both say agrees, and the middle is a whole number."""
+    first = take(held("100"), Tick(to_e4("50"), None, None, NOW, NOW))
+    second = Tick(to_e4("50.1"), to_e4("50"), to_e4("50.2") + 1, NOW + SECOND, NOW + SECOND)
+    assert first.faults == (Fault.WILD,) and take(first.track, second).faults == ()
+    alone = take(held("100"), second).track.suspect
+    assert alone is not None and alone.prices == (to_e4("50.1"), to_e4("50.1")) and type(alone.prices[1]) is int
+
+
+def test_a_trade_is_held_against_the_book_where_no_trade_is_known() -> None:
+    """A share that was only quoted: the first trade far from its middle waits, one near it does not."""
+    book = take(Track(), Tick(None, to_e4("99"), to_e4("101"), None, NOW)).track
+    for ltp, faults in (("110", ()), ("110.01", (Fault.WILD,))):
+        assert take(book, Tick(to_e4(ltp), None, None, NOW, NOW)).faults == faults
 
 
 # -- recorded ticks -----------------------------------------------------------------------------------------------------

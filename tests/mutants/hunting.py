@@ -162,9 +162,9 @@ class Hunt:
 
     def _run(self, order: list[int]) -> Iterator[tuple[int, str, float]]:
         """Run tests in *order*; yield the index of each, how it failed ("": it passed) and the CPU seconds it took."""
-        for place, index in enumerate(order):
+        for index in order:
             before = process_time()  # of this process alone: it means the same on a busy machine
-            failed = _failed(self.items[index], self.items[order[place + 1]] if place + 1 < len(order) else None)
+            failed = _failed(self.items[index])
             yield index, failed, process_time() - before
 
     def _fork(self, mutant: str, order: list[int], number: int | None, cpu_s: float) -> int:
@@ -193,16 +193,17 @@ class Hunt:
         return ended, os.waitstatus_to_exitcode(status)
 
 
-def _failed(item: pytest.Item, after: pytest.Item | None) -> str:
+def _failed(item: pytest.Item) -> str:
     """
     Run one test; return how it failed, "" for not at all.
 
-    A function that needs no fixture is simply called: what pytest does around a test takes longer than most of them.
+    A function that needs no fixture is simply called: what pytest does around a test takes longer than most of them. So
+    pytest does not know which test is next, and what it made for one is taken down after it.
     """
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     plain = isinstance(item, pytest.Function) and set(item.fixturenames) <= set(parameters)
     if not plain or any(item.iter_markers("xfail")) or any(item.iter_markers("skip")):
-        reports = runtestprotocol(item, log=False, nextitem=after)
+        reports = runtestprotocol(item, log=False, nextitem=None)
         return next((str(report.longrepr) or "failed" for report in reports if report.failed), "")
     try:
         item.obj(**parameters)  # type: ignore[attr-defined]

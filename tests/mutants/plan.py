@@ -87,4 +87,33 @@ GROUPS: Final[dict[str, Group]] = {
         ("riskguard/core/news.py", "riskguard/core/usage.py", "riskguard/core/seen.py"),
         ("tests/core/test_news.py", "tests/core/test_usage.py"),
     ),
+    "account": Group(
+        tuple(f"riskguard/core/{name}.py" for name in ("account", "facts", "passing")),
+        (
+            *(f"tests/core/test_{name}.py" for name in ("account", "facts", "passing", "adjust", "basket", "change")),
+            *DECIDE, CASES,
+        ),
+    ),
+    "orders": Group(
+        tuple(f"riskguard/core/{name}.py" for name in ("order", "quote", "reject", "instrument", "terms")),
+        (
+            *(f"tests/core/test_{name}.py" for name in ("order", "quote", "reject", "instrument", "pricing")),
+            "tests/core/checks", CASES,
+        ),
+    ),
+    "rules": Group(
+        tuple(f"riskguard/core/{name}.py" for name in ("limits", "params", "rulebook")),
+        tuple(f"tests/core/test_{name}.py" for name in ("limits", "params", "rulebook", "rulebook_said")),
+    ),
+    "charges": Group(
+        ("riskguard/core/charges/*.py",),
+        tuple(f"tests/core/test_{name}.py" for name in ("charges_said", "charges", "charges_estimate")),
+    ),
+    "days": Group(
+        tuple(f"riskguard/core/{name}.py" for name in ("calendar", "calendar_text", "market", "ticks", "bhavcopy")),
+        tuple(
+            f"tests/core/test_{name}.py"
+            for name in ("calendar", "calendar_text", "calendar_shipped", "market", "ticks", "bhavcopy")
+        ),
+    ),
 }  # fmt: skip
