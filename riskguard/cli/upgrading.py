@@ -20,13 +20,16 @@ _SAYS = {"backup": "backup, pages", "rows": "rows", "verify": "tables read back"
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """Give the function that moves a bar on standard error; small files need none."""
+    if quiet:
+        yield lambda _what, _done, _total: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True, quiet=quiet)
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    quiet = quiet or not console.is_terminal  # a log wants no bar, and an error is one line
-    bars = Progress(*columns, console=console, disable=quiet)
+    # A log wants no bar, and an error is one line.
+    bars = Progress(*columns, console=console, disable=not console.is_terminal)
     shown: dict[str, TaskID] = {}
 
     def on_progress(what: str, done: int, total: int) -> None:

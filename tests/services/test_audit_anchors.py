@@ -56,12 +56,9 @@ def test_the_log_is_private_grows_and_is_a_chain(desk: Desk, log: Path) -> None:
 def test_a_restored_backup_is_behind_its_anchors(desk: Desk, log: Path) -> None:
     """The anchor is ahead of the database, which says where it ends; and no further anchor blesses that."""
     kept(desk, log)
-    desk.guard.close()
-    backup = desk.path.with_name("older")
-    shutil.copyfile(desk.path, backup)
+    restore = desk.saved()
     kept(desk, log)
-    desk.guard.close()
-    backup.replace(desk.path)
+    restore()
 
     found = audited(desk, log)
     (account, sequence, what), *_ = whats(found)

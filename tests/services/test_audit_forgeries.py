@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ import pytest
 
 from riskguard.core.facts import canonical
 from riskguard.services.audit import anchors, chain, control, hanging, keeping
+from riskguard.services.audit.correlated import are_correlated
 from riskguard.services.audit.coverage import COVERED
 from riskguard.services.audit.report import Audit
 from riskguard.services.audit.verify import verify
 from riskguard.store import journal
+from riskguard.store.permits import correlation_id
 from riskguard.store.secrets import audit_key
 from riskguard.store.secrets.audit_key import AuditKeys
 from riskguard.store.session import Store
@@ -216,7 +219,8 @@ def _rows(connection: sqlite3.Connection, account: str) -> list[tuple[Any, ...]]
 
 
 def _one_by_one(account: str, rows: list[tuple[Any, ...]]) -> tuple[list[int], Any]:
-    walker, found = journal.Walker(account), []
+    walker = journal.Walker(account)
+    found: list[int] = []
     for row in rows:
         wrong, _said = walker.judge(row)
         if wrong is not None:
@@ -248,6 +252,45 @@ def test_many_at_once_are_judged_as_one_by_one(past: Past) -> None:
         wrongs.append(agree([*rows[:at], changed]))
     true = [at for at, wrong in enumerate(wrongs) if wrong is None]
     assert true == [0, 4, 6]  # blanks, no order, half a character: the chain alone has nothing against them
+
+
+def test_many_correlation_ids_are_judged_as_one_by_one() -> None:
+    """Every character of one id made another, and characters that move from one id to the next: none passes."""
+    names = ["a", "0b8aff0438617c055eb55f0ba5d226fa", "₹ 1", "z" * 64]
+    ids = [correlation_id("leader", name) for name in names]
+    together = ",".join(ids)
+    assert are_correlated("leader", names, together) and are_correlated("leader", [], "")
+    assert not are_correlated("follower", names, together) and not are_correlated("leader", names[::-1], together)
+    for at, is_ in enumerate(together):
+        for other in "AZ27rg,01av_ -+\u00e9":
+            assert are_correlated("leader", names, together[:at] + other + together[at + 1 :]) == (other == is_)
+    first = f"{ids[0][:-1]},{ids[0][-1]}{ids[1]}"
+    for others in (ids[:3], [*ids, ids[0]], [first, *ids[2:]], [ids[0].lower(), *ids[1:]], ["", *ids[1:]]):
+        assert not are_correlated("leader", names, ",".join(others))
+
+
+@pytest.mark.parametrize(
+    "forged", ["", "UPDATE permits SET quantity = quantity + 1 WHERE account = 'leader' AND sequence = 4"]
+)
+def test_usual_permits_are_compared_as_one_text(past: Past, monkeypatch: pytest.MonkeyPatch, forged: str) -> None:
+    """A million are compared in seconds because of it; one that is another is still found, and by its key."""
+    asked: list[int] = []
+    permit_wrong = hanging.Hanging._permit_wrong
+
+    def asking(self: Any, sequence: int, wanted: Any) -> Any:
+        asked.append(sequence)
+        return permit_wrong(self, sequence, wanted)
+
+    monkeypatch.setattr(hanging.Hanging, "_permit_wrong", asking)
+    with past.store.forged() as connection:
+        changed = "SELECT changes_order FROM permits WHERE state = 'MERGED'"
+        (usual,) = connection.execute(
+            f"SELECT sequence FROM permits WHERE account = 'leader' AND client_order_id IN ({changed})"
+        ).fetchone()
+        if forged:
+            connection.execute(forged)
+        past.verify()
+    assert asked == ([4] if forged else [usual])  # what a change made another is asked for by its key
 
 
 def test_what_is_usual_is_not_asked_one_by_one(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,8 +418,28 @@ def test_other_processes_say_the_same(past: Past, tmp_path: Path) -> None:
     path = copy(past.store.path, tmp_path / "copy")
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM permits WHERE account = 'leader' AND sequence = 12")
-    found = verify(Store(f"sqlite:///{path}"), jobs=2, part_rows=7)
+    found = verify(Store(f"sqlite:///{path}"), jobs=2, part_rows=2)
 
+    assert [(account, wrong.sequence, wrong.what) for account, wrong in found.wrong] == [("leader", 12, "permit")]
+
+
+def test_what_a_killed_process_left_is_judged_all_the_same(past: Past, tmp_path: Path) -> None:
+    """As for too little memory: whoever asked judges it, and names what is wrong there."""
+    from tests.services.desk import copy
+
+    killed = []
+
+    def kill(_done: int, _total: int) -> None:
+        for process in multiprocessing.active_children():
+            killed.append(process.pid)
+            process.kill()
+
+    path = copy(past.store.path, tmp_path / "copy")
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM permits WHERE account = 'leader' AND sequence = 12")
+    found = verify(Store(f"sqlite:///{path}"), jobs=2, part_rows=2, on_progress=kill)
+
+    assert killed
     assert [(account, wrong.sequence, wrong.what) for account, wrong in found.wrong] == [("leader", 12, "permit")]
 
 

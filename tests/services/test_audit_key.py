@@ -119,8 +119,7 @@ def test_a_mac_of_the_right_shape_is_not_enough(desk: Desk) -> None:
     macs = dict(desk.rows("SELECT sequence, mac FROM decisions WHERE account = 'leader' AND mac <> ''"))
     last = max(macs)
     other = macs[last][:-1] + ("0" if macs[last][-1] != "0" else "1")
-    for (name,) in desk.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'decisions'"):
-        desk.sql(f"DROP TRIGGER {name}")
+    desk.disarm("decisions")
     for mac, what in ((other, "mac"), (macs[last - 1], "mac"), ("ffffffff" + macs[last][8:], None)):
         desk.sql("UPDATE decisions SET mac = ? WHERE account = 'leader' AND sequence = ?", mac, last)
         found = audited(desk)

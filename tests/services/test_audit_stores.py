@@ -85,6 +85,7 @@ def _is_named(desk: Desk, statement: str, sequence: int | None, what: str, whole
 # -- archive files ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only("archive files are SQLite's: on PostgreSQL `archive` refuses")
 def test_violations_in_the_archive_still_hang_on_their_entries(desk: Desk) -> None:
     """Moved, they verify; gone or changed in the archive, their entry is named; without the archive file, too."""
     refused = [desk.guard.check(desk.order(quantity=100_000_000, strategy=f"s{n}")).sequence for n in range(4)]

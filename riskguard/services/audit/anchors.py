@@ -23,10 +23,10 @@ import sqlalchemy as sa
 
 from riskguard.core.facts import canonical
 from riskguard.errors import AnchorError
-from riskguard.services.audit.part import HASH_AT
 from riskguard.services.audit.report import Audit
 from riskguard.store.halt import sync_directory
 from riskguard.store.journal import Wrong
+from riskguard.store.queries.audit import HASH_AT
 from riskguard.store.secrets.audit_key import AuditKeys
 from riskguard.store.session import GLOBAL, Session
 from riskguard.store.statements import fixed, param, prepare

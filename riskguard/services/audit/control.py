@@ -9,73 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-import sqlalchemy as sa
+from typing import Any
 
 from riskguard.core.state import INACTIVE_WORDS
 from riskguard.services.audit.part import Claims
 from riskguard.store import controls
 from riskguard.store.journal import ACT_COLUMNS, Wrong
+from riskguard.store.queries.audit import (
+    ALL_ACTS,
+    ALL_CHANGES,
+    ALL_RUNS,
+    ALL_SETS,
+    BODY,
+    CHANGE_COLUMNS,
+    LATCHES,
+    PERMIT_OF_NOBODY,
+    PERMITS_COUNTED,
+    RUN_COLUMNS,
+    UNCLAIMED,
+    VIOLATIONS_COUNTED,
+    VIOLATIONS_OF_ENTRIES,
+)
 from riskguard.store.session import GLOBAL, Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import control_actions, control_changes, risk_violations, traders_control
-from riskguard.store.tables.journal import decisions, limit_sets, permits
-from riskguard.store.tables.runs import kill_runs
-
-CHANGE_COLUMNS: Final = {
-    "row": "id", "account": "account", "what": "what", "id": "control_id", "type": "control_type", "old": "old_values",
-    "new": "new_values", "limit": "limit_id", "scope": "scope",
-}  # fmt: skip
-"""What an ADOPTED entry calls each column of `control_changes`."""
-RUN_COLUMNS: Final = {
-    "scope": "scope", "plan": "kill_plan", "cause": "cause", "by": "by_whom", "reason": "reason",
-    "at_us": "started_at_us",
-}  # fmt: skip
-"""What a KILL entry calls each column of `kill_runs` it claims."""
-
-_a, _g, _k, _l = control_actions.c, control_changes.c, kill_runs.c, limit_sets.c
-_p, _v, _d, _t = permits.c, risk_violations.c, decisions.c, traders_control.c
-ALL_ACTS = prepare(sa.select(_a.account, _a.sequence, *(_a[name] for name in ACT_COLUMNS)).order_by(_a.id))
-ALL_CHANGES = prepare(sa.select(_g.is_adopted, *(_g[name] for name in CHANGE_COLUMNS.values())).order_by(_g.id))
-ALL_RUNS = prepare(
-    sa.select(_k.id, _k.account, _k.kill_id, *(_k[name] for name in RUN_COLUMNS.values()))
-    .where(_k.halts == fixed(1))
-    .order_by(_k.id)
-)
-ALL_SETS = prepare(sa.select(_l.digest, _l.body).order_by(_l.digest))
-LATCHES = prepare(
-    sa.select(_t.account_type, _t.id, _t.kill_switch_status, _t.activated_by, _t.reason)
-    .where(_t.is_active == fixed(1), _t.control_type == fixed("KILL_SWITCH"))
-    .order_by(_t.id)
-)
-PERMITS_COUNTED = prepare(sa.select(sa.func.count()).select_from(permits).where(_p.account == param("account")))
-_APPROVES = (
-    _d.account == _p.account,
-    _d.sequence == _p.sequence,
-    _d.client_order_id == _p.client_order_id,
-    _d.approved == fixed(1),
-)
-PERMIT_OF_NOBODY = prepare(
-    sa.select(_p.sequence, _p.client_order_id)
-    .where(_p.account == param("account"), sa.not_(sa.exists().where(*_APPROVES)))
-    .order_by(_p.granted_at_us)
-    .limit(fixed(1))
-)
-_OURS = (_v.account_type == param("account"), _v.sequence.is_not(None))
-VIOLATIONS_COUNTED = prepare(sa.select(sa.func.count()).select_from(risk_violations).where(*_OURS))
-UNCLAIMED = prepare(
-    sa.select(sa.func.count())
-    .select_from(risk_violations)
-    .where(_v.account_type == param("account"), _v.sequence.is_(None))
-)
-VIOLATIONS_OF_ENTRIES = prepare(
-    sa.select(_v.sequence, sa.func.count(), sa.func.max(_v.id))
-    .where(*_OURS)
-    .group_by(_v.sequence)
-    .order_by(_v.sequence)
-)
-BODY = prepare(sa.select(_d.body).where(_d.account == param("account"), _d.sequence == param("sequence")))
 
 
 def wrongs(session: Session, claims: Mapping[str, Claims], *, whole: bool) -> Iterator[tuple[str, Wrong]]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from riskguard.services.audit.control import CHANGE_COLUMNS, RUN_COLUMNS
-from riskguard.services.audit.hanging import PERMIT_COLUMNS
 from riskguard.store.journal import ACT_COLUMNS
+from riskguard.store.queries.audit import CHANGE_COLUMNS, PERMIT_COLUMNS, RUN_COLUMNS
 from riskguard.store.tables.journal import decisions
 from riskguard.store.violations import CLAIMED
 

@@ -16,61 +16,30 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-import sqlalchemy as sa
+from pydantic_core import from_json, to_json
 
 from riskguard.services.audit.chain import Entry
+from riskguard.services.audit.correlated import are_correlated
 from riskguard.store import permits as granted
 from riskguard.store import violations as broken
 from riskguard.store.journal import LIMITS_OF, Wrong
+from riskguard.store.queries.audit import (
+    CHANGES,
+    FILLED,
+    FROM_ORDER,
+    MERGED,
+    OF_ENTRY,
+    PERMIT,
+    PERMIT_COLUMNS,
+    PERMITS,
+    VIOLATIONS,
+)
 from riskguard.store.session import Session
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import risk_violations
-from riskguard.store.tables.journal import decisions, permits
 
-FROM_ORDER: Final = ("exchange_segment", "security_id", "side", "product", "order_type", "strategy", "exit_group")
-"""Columns of a permit that are what the order says, as it was approved."""
-_from_order = itemgetter(*FROM_ORDER)
-PERMIT_COLUMNS: Final = (
-    "sequence", "client_order_id", "correlation_id", *FROM_ORDER, *granted.SAID, "granted_at_us", "expires_at_us",
-)  # fmt: skip
-"""Columns of a permit that an entry claims: all that the grant wrote."""
 MERGED_INTO: Final = ("order_type", "quantity", "price_e4", "trigger_price_e4", "risk_price_e4")
-"""Of which a change the broker took makes others, as it was approved itself."""
-
-_p = permits.c
-_PERMITS = sa.select(*(_p[name] for name in PERMIT_COLUMNS)).where(_p.account == param("account"))
-_IN_PART = (_p.sequence >= param("first"), _p.sequence <= param("last"))
-PERMITS = prepare(_PERMITS.where(_p.granted_at_us >= param("from_us"), _p.granted_at_us <= param("to_us"), *_IN_PART))
-PERMIT = prepare(_PERMITS.where(_p.client_order_id == param("client_order_id")))
-MERGED = prepare(
-    sa.select(_p.becomes, _p.risk_price_e4).where(
-        _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""),
-        _p.state == fixed("MERGED"),
-    )
-)  # fmt: skip
-_d = decisions.c
-CHANGES = prepare(
-    sa.select(_d.client_order_id, _d.body)
-    .where(
-        _d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("MODIFY"), _d.approved == fixed(1)
-    )
-    .order_by(_d.sequence)
-)  # fmt: skip
-FILLED = prepare(
-    sa.select(_p.filled_quantity).where(_p.account == param("account"), _p.client_order_id == param("client_order_id"))
-)
-_v = risk_violations.c
+"""Columns of a permit of which a change the broker took makes others, as it was approved itself."""
+_from_order = itemgetter(*FROM_ORDER)
 _id = itemgetter(1)
-_VIOLATIONS = sa.select(_v.sequence, _v.id, *(_v[name] for name in broken.CLAIMED)).where(
-    _v.account_type == param("account")
-)
-VIOLATIONS = prepare(
-    _VIOLATIONS.where(
-        _v.violated_at >= param("from_s"), _v.violated_at <= param("to_s"), _v.sequence >= param("first"),
-        _v.sequence <= param("last"),
-    )
-)  # fmt: skip
-OF_ENTRY = prepare(_VIOLATIONS.where(_v.sequence == param("sequence")).order_by(_v.id))
 
 
 class Hanging:
@@ -116,25 +85,58 @@ class Hanging:
     def _permits_of(self, approved: list[Entry]) -> Wrong | None:
         if not approved:
             return None
-        times = [row[5] for row, _said in approved]
-        found = {
-            row[0]: row
-            for row in self.session.rows(
-                PERMITS, account=self.account, from_us=min(times), to_us=max(times), first=approved[0][0][0],
-                last=approved[-1][0][0],
-            )
-        }  # fmt: skip
-        for row, said in approved:
+        for row, said in self._not_found(approved):
             wanted = expected_permit(self.account, row, said)
             if wanted is None:
                 return Wrong(row[0], "permit", f"sequence {row[0]} approves and says nothing of a permit")
-            there = found.get(row[0])
-            if there != wanted:
-                wrong = self._permit_wrong(row[0], wanted)
-                if wrong is not None:
-                    return wrong
-            self.permits += 1
+            wrong = self._permit_wrong(row[0], wanted)
+            if wrong is not None:
+                return wrong
+        self.permits += len(approved)
         return None
+
+    def _not_found(self, approved: list[Entry]) -> list[Entry]:
+        """Return the entries whose permit is not found as it was granted, asking for all at once."""
+        times = [row[5] for row, _said in approved]
+        together = self.session.row(
+            PERMITS, account=self.account, from_us=min(times), to_us=max(times), first=approved[0][0][0],
+            last=approved[-1][0][0],
+        )  # fmt: skip
+        text, ids = together or (None, None)
+        if not text or not ids:
+            return approved
+        if self._are_granted(approved, text, ids):
+            return []
+        return self._not_granted(approved, {row[0]: row for row in from_json(text)})
+
+    def _not_granted(self, approved: list[Entry], found: dict[int, list[Any]]) -> list[Entry]:
+        """Return the entries whose permit is not among *found*, by sequence, as it was granted; all, where ids are others."""
+        odd: list[Entry] = []
+        names: list[str] = []
+        ids: list[str] = []
+        for entry in approved:
+            row, said = entry
+            there = found.get(row[0])
+            try:
+                if there is not None and there == list(_expected(row, said, there[2])):
+                    names.append(there[1])
+                    ids.append(there[2])
+                    continue
+            except (KeyError, TypeError):  # an entry that says nothing of a permit, or something else
+                pass
+            odd.append(entry)
+        return odd if are_correlated(self.account, names, ",".join(ids)) else approved
+
+    def _are_granted(self, approved: list[Entry], text: str, ids: str) -> bool:
+        """Say whether the permits, as one text of JSON, are word for word those *approved* granted, in their order."""
+        apart = ids.split(",")
+        if len(apart) != len(approved):
+            return False
+        try:
+            wanted = to_json([_expected(row, said, each) for (row, said), each in zip(approved, apart, strict=True)])
+        except (KeyError, TypeError, ValueError):  # which one says nothing of a permit is asked one by one
+            return False
+        return text.encode() == wanted and are_correlated(self.account, [row[1] for row, _said in approved], ids)
 
     def _permit_wrong(self, sequence: int, wanted: tuple[Any, ...]) -> Wrong | None:
         there = self.session.row(PERMIT, account=self.account, client_order_id=wanted[1])
@@ -187,7 +189,8 @@ class Hanging:
         for row, said in claiming:
             sequence, claim = row[0], said["violations"]
             found = there.get(sequence, [])
-            found.sort(key=_id)
+            if len(found) > 1:
+                found.sort(key=_id)
             if not _is(found, claim):
                 found = self.session.rows(OF_ENTRY, account=self.account, sequence=sequence)
                 if not _is(self._with_archived(sequence, found), claim):
@@ -217,11 +220,14 @@ def _is(rows: list[tuple[Any, ...]], claim: dict[str, Any]) -> bool:
 
 def expected_permit(account: str, row: tuple[Any, ...], said: dict[str, Any]) -> tuple[Any, ...] | None:
     """Return the permit an approval granted, column by column; None where the entry says nothing of one."""
-    grant = said.get("permit")
-    if grant is None:
+    if said.get("permit") is None:
         return None
+    return _expected(row, said, granted.correlation_id(account, row[1]))
+
+
+def _expected(row: tuple[Any, ...], said: dict[str, Any], correlation_id: str) -> tuple[Any, ...]:
     order = said.get("adjusted_to") or said["order"]
+    at_us = row[5]
     return (
-        row[0], row[1], granted.correlation_id(account, row[1]), *_from_order(order), *grant,
-        row[5], row[5] + granted.LIFE_US,
+        row[0], row[1], correlation_id, *_from_order(order), *said["permit"], at_us, at_us + granted.LIFE_US,
     )  # fmt: skip

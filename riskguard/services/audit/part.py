@@ -8,6 +8,7 @@ part before proves that row.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import sqlite3
@@ -15,33 +16,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from riskguard.core.state import INACTIVE_WORDS
 from riskguard.home import sqlite_path
 from riskguard.services.audit.chain import Entry, true_of
 from riskguard.services.audit.hanging import Hanging
 from riskguard.services.audit.reading import snapshot
 from riskguard.store.journal import PART, SIGNED, Walker, Wrong
+from riskguard.store.queries.audit import HASH_AT, SEALS
 from riskguard.store.secrets import audit_key
 from riskguard.store.secrets.audit_key import AuditKeys
 from riskguard.store.session import Session, Store
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.journal import decisions
 
-ROWS_AT_ONCE: Final = 2_000
-"""Entries in memory at once."""
+ROWS_AT_ONCE: Final = 250
+"""Entries in memory at once: no more than the caches of a core hold, or each would be fetched again at every step."""
 SEAL: Final = "audit_key"
 """What an OVERRIDE says by which somebody who has the key answers for all entries before it."""
 REPLAY_SAID_MAX: Final = 20
-
-_d = decisions.c
-HASH_AT = prepare(sa.select(_d.hash).where(_d.account == param("account"), _d.sequence == param("sequence")))
-SEALS = prepare(
-    sa.select(_d.sequence, _d.hash, _d.mac, _d.body)
-    .where(_d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("OVERRIDE"))
-    .order_by(_d.sequence)
-)
 
 
 @dataclass(slots=True)
@@ -261,10 +251,18 @@ def archives_of(store: Store) -> Any:
 
 def walk_apart(task: tuple[str, str, int, int, bool]) -> Part:
     """Judge one part in a process of its own: its own connection, its own instant, its own key."""
-    gc.disable()  # nothing here makes cycles, and what is kept is small
     url, account, first, last, replay = task
+    session, archives = _reading_apart(url)
+    return walk(session, account, first, last, keys=audit_key.at_hand(), replay=replay, archives=archives)
+
+
+_open_apart = contextlib.ExitStack()
+"""What a process of its own reads through, until it ends: opening it for each part would cost a tenth of the part."""
+
+
+@functools.cache
+def _reading_apart(url: str) -> tuple[Session, tuple[sqlite3.Connection, ...]]:
+    gc.disable()  # nothing here makes cycles, and what is kept is small
     store = Store(url)
-    with archives_of(store) as archives, snapshot(store) as session:
-        return walk(
-            session, account, first, last, keys=audit_key.at_hand(), replay=replay, archives=archives
-        )  # fmt: skip
+    archives = _open_apart.enter_context(archives_of(store))
+    return _open_apart.enter_context(snapshot(store)), archives

@@ -12,12 +12,12 @@ import gc
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Final
-
-import sqlalchemy as sa
 
 from riskguard.errors import InputError, UnknownAccountError
 from riskguard.services.audit import control
@@ -25,32 +25,20 @@ from riskguard.services.audit.part import Claims, Part, archives_of, sealed_afte
 from riskguard.services.audit.reading import snapshot
 from riskguard.services.audit.report import AccountAudit, Audit
 from riskguard.store.journal import HEAD_OF, Walker, Wrong, wrong_end
+from riskguard.store.queries.audit import ENDS, HEADS, NEXT_ACCOUNT, TIME_AT, WAITING
 from riskguard.store.secrets import audit_key
 from riskguard.store.secrets.audit_key import AuditKeys
 from riskguard.store.session import ACCOUNTS, GLOBAL, Session, Store
-from riskguard.store.statements import fixed, param, prepare
-from riskguard.store.tables.control import control_changes
-from riskguard.store.tables.journal import account_heads, decisions
 
-PART_ROWS: Final = 10_000
+PART_ROWS: Final = 4_000
 """Entries one process judges at once: few enough that nobody waits long for who is last."""
-START_PARTS: Final = 4
+START_PARTS: Final = 10
 """A process that starts costs about as much as judging so many parts: shorter journals are judged in this one."""
+ASKED_AHEAD: Final = 2
+"""Parts a process has at hand: the one it judges, and the next."""
 JOBS_MAX: Final = 8
 
 Progress = Callable[[int, int], None]
-
-_d, _h, _g = decisions.c, account_heads.c, control_changes.c
-HEADS = prepare(sa.select(_h.account, _h.sequence).order_by(_h.account))
-NEXT_ACCOUNT = prepare(sa.select(sa.func.min(_d.account)).where(_d.account > param("after")))
-ENDS = prepare(sa.select(sa.func.max(_d.sequence)).where(_d.account == param("account")))
-TIME_AT = prepare(
-    sa.select(_d.decided_at_us)
-    .where(_d.account == param("account"), _d.sequence >= param("sequence"))
-    .order_by(_d.sequence)
-    .limit(fixed(1))
-)
-WAITING = prepare(sa.select(sa.func.count()).select_from(control_changes).where(_g.is_adopted == fixed(0)))
 
 _Span = tuple[str, int, int]
 
@@ -167,25 +155,43 @@ def _apart(
     """
     Judge the parts in *jobs* processes; yields each with whether it was judged in this one.
 
-    The others are started anew: a fork would carry connections over. This one begins at once, from the other end.
+    The others are started anew: a fork would carry connections over. This one begins at once, from the other end, and
+    takes over what one that was killed left, as for too little memory.
     """
-    with ProcessPoolExecutor(min(jobs, len(tasks)) - 1, multiprocessing.get_context("spawn")) as pool:
-        asked = [pool.submit(walk_apart, (url, *task, replay)) for task in tasks]
+    left, asked = deque(tasks), dict[Future[Part], _Span]()
+    others = min(jobs, len(tasks)) - 1
+    with ProcessPoolExecutor(others, multiprocessing.get_context("spawn")) as pool:
         collects = gc.isenabled()
         gc.disable()  # as in the others: nothing here makes cycles
         try:
-            elsewhere = []
-            for task, future in zip(reversed(tasks), reversed(asked), strict=True):
-                if future.cancel():
-                    yield here(*task), True
-                else:
-                    elsewhere.append(future)
-            for future in elsewhere:
-                yield future.result(), False
+            while left or asked:
+                while left and len(asked) < ASKED_AHEAD * others:
+                    task = left.popleft()
+                    asked[_asked(pool, (url, *task, replay))] = task
+                if left:
+                    yield here(*left.pop()), True
+                for future in [each for each in asked if each.done() or not left]:
+                    task = asked.pop(future)
+                    try:
+                        part = future.result()
+                    except BrokenProcessPool:
+                        yield here(*task), True
+                    else:
+                        yield part, False
         finally:
             if collects:
                 gc.enable()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _asked(pool: ProcessPoolExecutor, task: tuple[str, str, int, int, bool]) -> Future[Part]:
+    """Ask a process for a part; of processes that were killed the answer is that."""
+    try:
+        return pool.submit(walk_apart, task)
+    except BrokenProcessPool as e:
+        answer: Future[Part] = Future()
+        answer.set_exception(e)
+        return answer
 
 
 # -- what was found -------------------------------------------------------------------------------------------
