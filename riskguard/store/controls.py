@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from riskguard.core.checks import CHECKS, by_name
@@ -132,6 +133,8 @@ ADOPTED = prepare(
 
 PARSED_MAX = 64
 """Sets of rows kept parsed: the same rows are the same limits, and their plans stay compiled."""
+ROWS_MAX = 4_096
+"""Rows kept parsed, in whatever set: for every database of the process, since the same row is the same limits."""
 
 ACKNOWLEDGED = ("acknowledged_by", "acknowledged_until")
 """Kept among the parameters of a limit that only watches for a time: who answers for it, and its last day."""
@@ -183,17 +186,20 @@ def in_force(session: Session, owners: Iterable[str]) -> dict[str, str]:
 def _parsed(rows: tuple[tuple[Any, ...], ...]) -> LimitSet:
     found: list[Limit] = []
     for values in rows:
-        row = dict(zip(_LIMIT_COLUMNS, values, strict=True))
         try:
-            found += _limits_of(row)
+            found += _limits_of(values)
         except (RulebookError, ValueError) as e:
+            row = dict(zip(_LIMIT_COLUMNS, values, strict=True))
             raise StoreUnavailableError(
                 f"row {row['id']} of traders_control is no readable limit ({e}): mend it with `riskguard limits apply`"
             ) from None
     return LimitSet(tuple(found))
 
 
-def _limits_of(row: dict[str, Any]) -> list[Limit]:
+@lru_cache(maxsize=ROWS_MAX)
+def _limits_of(values: tuple[Any, ...]) -> tuple[Limit, ...]:
+    """Return the limits of one row; where one of a thousand changed, under the write lock, the others are kept."""
+    row = dict(zip(_LIMIT_COLUMNS, values, strict=True))
     scope = row["scope"] or (GLOBAL if row["account_type"] == GLOBAL else f"ACCOUNT:{row['account_type']}")
     common = {
         "scope": scope,
@@ -222,7 +228,7 @@ def _limits_of(row: dict[str, Any]) -> list[Limit]:
         limit_id = row["limit_id"] if own and row["limit_id"] else f"v3-row-{row['id']}-{check.name}"
         on_breach = (row["on_breach"] if own else None) or check.on_breach
         made.append(limit_from(id=limit_id, check=check.name, parameters=given, on_breach=on_breach, **common))
-    return made
+    return tuple(made)
 
 
 def _acknowledged(name: str, value: object) -> str:

@@ -403,6 +403,22 @@ def test_positions_lag_and_orders_do_not(tmp_path: Path) -> None:
     assert desk.net() == {"1333": 6}
 
 
+def test_settings_hold_from_now_on_for_every_process(tmp_path: Path) -> None:
+    """Another connection plays by what was told here; before it was told, the list was current there too."""
+    desk = Desk(tmp_path / "paper.db")
+    other = PaperBroker.open(desk.path, "leader", clock=desk.clock)
+    desk.quote("99", "99.5", "100")
+    desk.place("BUY 10 MARKET - -")
+    assert [each.net for each in other.positions()] == [10]
+
+    desk.broker.play_by(PaperSettings(position_lag_s=4))
+
+    assert other.positions() == ()
+    desk.clock.us += 4 * SECOND_US
+    assert [each.net for each in other.positions()] == [10]
+    other.close()
+
+
 def test_products_are_rows_of_their_own_and_closed_rows_stay_for_the_day(desk: Desk) -> None:
     """An exit in another product opens a second position; what was closed today is listed flat."""
     desk.quote("99", "99.5", "100")

@@ -337,6 +337,37 @@ def test_what_did_not_change_is_not_read_again(make_desk: Callable[..., Desk], m
     assert len(read) == 2  # each guard once
 
 
+@pytest.mark.parametrize("heeded", [True, False], ids=["heeded", "control"])
+def test_a_sweep_judges_by_a_changed_limit(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, heeded: bool
+) -> None:
+    """It reads them once, and again when one changed; the rows that did not change are the limits they were."""
+    desk, judged = make_desk(), []
+    honest = loader.load
+
+    def load(*args: Any, **more: Any) -> Any:
+        loaded = honest(*args, **more)
+        judged.append(loaded.account.limits)
+        return loaded
+
+    monkeypatch.setattr(loader, "load", load)
+    if not heeded:
+        monkeypatch.setattr(loader, "limits_key", lambda _session, name, _group: (name,))
+    for _ in range(3):
+        desk.sweep()
+    assert judged and all(each is judged[0] for each in judged)
+    before = judged[0]
+
+    desk.sql(CHANGED["its own"][0], *CHANGED["its own"][1])
+    desk.sweep()
+
+    assert (judged[-1].digest != before.digest) is heeded
+    if heeded:
+        kept = {each.row_id: each for each in before.limits}
+        same = [each for each in judged[-1].limits if each.row_id in kept]
+        assert same and all(kept[each.row_id] is each for each in same)
+
+
 def test_limits_nobody_can_date_are_read_each_time(make_desk: Callable[..., Desk]) -> None:
     """What a group's limits would change is its head: where there is none, nothing kept of them is believed."""
     desk = make_desk()

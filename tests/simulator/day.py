@@ -262,7 +262,7 @@ class Day:
         self.read()
         granted = {
             (segment, security, side): quantity
-            for segment, security, side, quantity in self.world.reads.execute(
+            for segment, security, side, quantity in self.world.outside.execute(
                 # An exit that waits for the room of another one is not sent while that one is there.
                 "SELECT exchange_segment, security_id, side, sum(quantity) FROM permits "  # noqa: S608
                 f"WHERE account = ? AND {LIVE} AND state = 'GRANTED' AND cancel_first = '[]' GROUP BY 1, 2, 3",
@@ -317,8 +317,8 @@ class Day:
             or clock.at_us >= CLOSES_US + DAY // 4
         ):
             return False
-        live = self.world.reads.execute(f"SELECT count(*) FROM permits WHERE {LIVE}").fetchone()[0]  # noqa: S608
-        runs = self.world.reads.execute("SELECT count(*) FROM kill_runs WHERE state <> 'DONE'").fetchone()[0]
+        live = self.world.outside.execute(f"SELECT count(*) FROM permits WHERE {LIVE}").fetchone()[0]  # noqa: S608
+        runs = self.world.outside.execute("SELECT count(*) FROM kill_runs WHERE state <> 'DONE'").fetchone()[0]
         return not live and not runs
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ class Day:
 
     def _reached(self) -> dict[str, int]:
         """Return how often each order of unknown fate was placed at the broker."""
-        rows = self.world.reads.execute("SELECT client_order_id, correlation_id FROM permits WHERE state = 'UNKNOWN'")
+        rows = self.world.outside.execute("SELECT client_order_id, correlation_id FROM permits WHERE state = 'UNKNOWN'")
         return {name: self.truth.placed[correlation_id] for name, correlation_id in rows}
 
     def _rest(self, query: str, *values: object) -> list[Any]:
@@ -370,14 +370,14 @@ class Day:
             self.world.pass_time(3 if number < 20 else 30)
             self.sweep()
             self.look()
-            found = self.world.reads.execute(query, values).fetchall()
+            found = self.world.outside.execute(query, values).fetchall()
             if number >= 1 and not found:
                 break
         return found
 
     def _judge_halts(self) -> None:
         asked = "SELECT target, min(at_us) FROM kill_steps WHERE step = 'CANCEL' AND state <> 'INTENDED' GROUP BY 1"
-        at_us = dict(self.world.reads.execute(asked).fetchall())
+        at_us = dict(self.world.outside.execute(asked).fetchall())
         asked_us = {number: at_us[name] for number in self.truth.orders if (name := broker_id(number)) in at_us}
         for halt in self.halts:
             # The plan `halt` touches no order: what was there before it goes on.
@@ -415,7 +415,7 @@ class Day:
         world.sweeper.sweep()
         # What a kill run that was blocked sends in the morning is the morning's.
         old = f"SELECT client_order_id, state FROM permits WHERE {LIVE} AND coalesce(sent_at_us, 0) < ?"  # noqa: S608
-        live = world.reads.execute(old, (began_us,)).fetchall()
+        live = world.outside.execute(old, (began_us,)).fetchall()
         self.hold_to(not live, f"no reservation outlives its day: {live}")
         self.state()
         if self.halted:

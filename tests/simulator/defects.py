@@ -75,7 +75,7 @@ def the_database_lets_everything_be_changed(patch: pytest.MonkeyPatch) -> None:
     honest = World.sql
 
     def sql(self: World, statement: str, *values: object) -> int:
-        for (name,) in self.reads.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        for (name,) in self.outside.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             honest(self, f"DROP TRIGGER {name}")
         return honest(self, statement, *values)
 

@@ -114,13 +114,14 @@ class World:
         self.market = Market(chance)
         self.alerts = Heard()
         self.path = copy(template, directory)
+        shutil.copy(paper_path(template), paper_path(self.path))  # with its mode: nobody else reads it
         self.url = f"sqlite:///{self.path}"
         self.settings = PaperSettings(hang_s=0)
         self.quoted_us = 0  # the newest quote anybody was told, wall time
         self._open()
-        self.reads = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
         self.events = sqlite3.connect(f"file:{paper_path(self.path)}?mode=ro", uri=True, isolation_level=None)
-        self.other = sqlite3.connect(self.path, timeout=5, isolation_level=None)
+        # Another program's: it reads what stands, and writes as plain SQL may.
+        self.outside = sqlite3.connect(self.path, timeout=5, isolation_level=None)
 
     def _open(self) -> None:
         self.guard: RiskGuard = open_guard(self.url, sweep=False, clock=self.clock, deadline_ms=BUSY_MS)
@@ -142,9 +143,7 @@ class World:
     def behave(self, settings: PaperSettings) -> None:
         """Give the market these manners from now on."""
         self.settings = settings
-        self.broker.close()
-        self.broker = PaperBroker.open(paper_path(self.path), ACCOUNT, clock=self.clock, settings=settings)
-        self.sweeper.broker = self.sweeper.kill_runner.broker = self.sweeper.kill_runner.watch.broker = self.broker
+        self.broker.play_by(settings)
 
     def price_e4(self, instrument: Instrument) -> int:
         return self.market.prices_e4[instrument.key]
@@ -167,10 +166,10 @@ class World:
 
     def sql(self, statement: str, *values: object) -> int:
         """Write as any other program would; returns the rows it changed. Raises what the database says."""
-        return self.other.execute(statement, values).rowcount
+        return self.outside.execute(statement, values).rowcount
 
     def close(self) -> None:
-        for each in (self.guard, self.broker, self.reads, self.events, self.other):
+        for each in (self.guard, self.broker, self.events, self.outside):
             each.close()
 
 
@@ -192,6 +191,8 @@ def quick_directory() -> Iterator[Path]:
 
 
 def template_in(directory: Path) -> Path:
-    """Build the database every day begins with a copy of."""
+    """Build the database and the empty market every day begins with a copy of."""
     os.environ["RISKGUARD_HOME"] = str(directory / "template-home")
-    return build(directory / "template", text=rulebook(**LIMITS), hold_s=60)
+    path = build(directory / "template", text=rulebook(**LIMITS), hold_s=60)
+    PaperBroker.open(paper_path(path), ACCOUNT, clock=VirtualClock(), instruments=INSTRUMENTS).close()
+    return path

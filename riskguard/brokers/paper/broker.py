@@ -67,7 +67,7 @@ class PaperBroker(Conditionals, Powers):
         kept = [(each.exchange_segment, each.security_id, json.dumps(astuple(each))) for each in instruments]
         with broker._file.writing() as connection:
             if settings is not None:
-                connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, settings.text()))
+                book.set_settings(connection, account, settings)
             else:
                 connection.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?)", (account, PaperSettings().text()))
             connection.executemany("INSERT OR REPLACE INTO instruments VALUES (?, ?, ?)", kept)
@@ -114,15 +114,15 @@ class PaperBroker(Conditionals, Powers):
 
     def orders(self) -> tuple[SeenOrder, ...]:
         """Return the day's orders, current."""
-        return self._call("orders", lambda how: () if how == "empty" else self._orders())
+        return self._list("orders", self._orders)
 
     def positions(self) -> tuple[SeenPosition, ...]:
         """Return the position list as it was `position_lag_s` ago."""
-        return self._call("positions", lambda how: () if how == "empty" else self._positions())
+        return self._list("positions", self._positions)
 
     def trades(self) -> tuple[SeenTrade, ...]:
         """Return the day's fills, current."""
-        return self._call("trades", lambda how: () if how == "empty" else self._trades())
+        return self._list("trades", self._trades)
 
     def funds(self) -> SeenFunds:
         """
@@ -155,6 +155,11 @@ class PaperBroker(Conditionals, Powers):
             if quantity:
                 kept = (*line, self._now()[0], quantity, previous_close_e4)
                 connection.execute("INSERT INTO carried VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+
+    def play_by(self, settings: PaperSettings) -> None:
+        """Fill this account's orders by *settings* from now on, in every process."""
+        with self._file.writing() as connection:
+            book.set_settings(connection, self._account, settings)
 
     def behave(self, operation: str, how: str, times: int | None = None) -> None:
         """
@@ -281,28 +286,21 @@ class PaperBroker(Conditionals, Powers):
 
     # -- looking --------------------------------------------------------------------------------------------
 
-    def _orders(self) -> tuple[SeenOrder, ...]:
-        today, now_us = self._landed()
-        with self._file.reading() as connection:
-            lag_us = book.settings_of(connection, self._account).order_lag_us
-            return book.seen_orders(connection, self._account, today, now_us - lag_us)
+    def _orders(self, connection: sqlite3.Connection, today: str, now_us: int) -> tuple[SeenOrder, ...]:
+        lag_us = book.settings_of(connection, self._account).order_lag_us
+        return book.seen_orders(connection, self._account, today, now_us - lag_us)
 
-    def _trades(self) -> tuple[SeenTrade, ...]:
-        today, _ = self._landed()
-        with self._file.reading() as connection:
-            return book.seen_trades(connection, self._account, today)
+    def _trades(self, connection: sqlite3.Connection, today: str, _now_us: int) -> tuple[SeenTrade, ...]:
+        return book.seen_trades(connection, self._account, today)
 
-    def _positions(self) -> tuple[SeenPosition, ...]:
-        today, now_us = self._landed()
-        with self._file.reading() as connection:
-            lag_us = book.settings_of(connection, self._account).position_lag_us
-            carried, fills = book.carried(connection, self._account), book.fills(connection, self._account)
-            closes_e4 = book.closes_e4(connection, today)
+    def _positions(self, connection: sqlite3.Connection, today: str, now_us: int) -> tuple[SeenPosition, ...]:
+        lag_us = book.settings_of(connection, self._account).position_lag_us
+        carried, fills = book.carried(connection, self._account), book.fills(connection, self._account)
+        closes_e4 = book.closes_e4(connection, today)
         return positions(carried, fills, today, now_us - lag_us, closes_e4)
 
     def _funds(self) -> SeenFunds:
-        today, _ = self._landed()
-        with self._file.reading() as connection:
+        with self._looking() as (connection, today, _now_us):
             funds_e4 = book.settings_of(connection, self._account).opening_funds_e4
             carried, fills = book.carried(connection, self._account), book.fills(connection, self._account)
             instruments = book.instruments_of(connection, fills)

@@ -248,6 +248,11 @@ def instruments_of(connection: sqlite3.Connection, fills: Iterable[Fill]) -> dic
     return {each.key: each for each in found if each is not None}
 
 
+def set_settings(connection: sqlite3.Connection, account: str, settings: PaperSettings) -> None:
+    """Fill the account's orders by *settings* from now on."""
+    connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account, settings.text()))
+
+
 def settings_of(connection: sqlite3.Connection, account: str) -> PaperSettings:
     """Return the settings the account's orders are filled by."""
     row = connection.execute("SELECT settings FROM accounts WHERE account = ?", (account,)).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Final
 
 from riskguard.errors import SettingsError
@@ -14,6 +15,8 @@ WAIT_S_MAX: Final = 60
 SLIPPAGE_BPS_MAX: Final = 5_000
 MILLION: Final = 1_000_000
 POWERS: Final = ("lock", "exit_all", "backstop")
+READ_MAX: Final = 64
+"""Texts whose settings are kept: every operation of the market asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +94,16 @@ class PaperSettings:
     @classmethod
     def read(cls, text: str) -> PaperSettings:
         """Read what `text` wrote; raises SettingsError where another version wrote it."""
-        try:
-            given = json.loads(text)
-            return cls(**{**given, "powers": tuple(given.get("powers", ()))})
-        except (TypeError, ValueError, AttributeError) as e:
-            raise SettingsError(f"the paper market's settings are not readable ({e}): start a new file") from None
+        return _read(text)
+
+
+@lru_cache(maxsize=READ_MAX)
+def _read(text: str) -> PaperSettings:
+    try:
+        given = json.loads(text)
+        return PaperSettings(**{**given, "powers": tuple(given.get("powers", ()))})
+    except (TypeError, ValueError, AttributeError) as e:
+        raise SettingsError(f"the paper market's settings are not readable ({e}): start a new file") from None
 
 
 def _whole(name: str, value: object, least: int, most: int) -> None:

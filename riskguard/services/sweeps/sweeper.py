@@ -95,6 +95,7 @@ class Sweeper:
         self._book_us = 0  # when the newest look at the book was begun, wall time
         self._has_looked = broker is None  # this process has seen the broker's orders and fills
         self._held_back = 0
+        self._before: loader.Loaded | None = None  # the account as of the last judgement that stands
 
     @property
     def killing(self) -> bool:
@@ -256,7 +257,8 @@ class Sweeper:
             spool = self._adopt_spool(session, now_us)
             session.read_heads(self.account)
             group = loader.group_of(session, self.account) or ""
-            account = loader.load(session, self.account, group, now_us, whole_day=True).account
+            loaded = loader.load(session, self.account, group, now_us, whole_day=True, before=self._before)
+            account = loaded.account
             quotes = quotes_of(guard, self.marks, session, account)
             day = measure(session, account, quotes, date, now_us, seen)
             pnl = day.pnl
@@ -269,6 +271,7 @@ class Sweeper:
                 self._finish(session, claim, judged.findings, now_us)
             self._journaled_to = session.heads[self.account].sequence
             sent_since = permits.sent_since(session, self.account, self._book_us) if not took else False
+        self._before = loaded
         if generation is not None:
             latch.after_commit(guard.store, generation)
         if released:
