@@ -4,6 +4,7 @@ What every test stands on: a state directory of its own, a clock that is told th
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import itertools
@@ -13,12 +14,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import riskguard
 from riskguard.core.checks import EVERY
-from tests.services.desk import Clock, Desk, build, copy
+from tests.services.desk import Clock, Desk, EachDesk, build, copy
 
 # Everything is imported and every model is built before any test freezes time: pydantic compares types while it
 # builds a model, and a frozen `datetime` is another type.
@@ -133,6 +135,28 @@ def make_desk(
     yield desk
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def each_desk(
+    templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory, store_kind: str, request: pytest.FixtureRequest
+) -> EachDesk:  # fmt: skip
+    """Make one desk after another in one test: each has a home and a clock of its own, and is gone after its `with`."""
+
+    @contextlib.contextmanager
+    def desk(*, clock: Any = None, **how: Any) -> Iterator[Desk]:
+        place = tmp_path_factory.mktemp("each")
+        with mock.patch.dict(os.environ, {"RISKGUARD_HOME": str(place / "home")}), contextlib.ExitStack() as stack:
+            if store_kind == "sqlite":
+                made = Desk(copy(templates(**how), place), clock or Clock())
+                stack.callback(made.close)
+            else:
+                from tests.postgres.desk import desks
+
+                made = desks(request.getfixturevalue("server_templates"), stack, clock or Clock())(**how)
+            yield made
+
+    return desk
 
 
 @pytest.fixture

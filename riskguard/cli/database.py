@@ -13,6 +13,7 @@ import typer
 from riskguard.cli.options import Db, Json
 from riskguard.cli.output import ERROR, document, one_line_errors, say
 from riskguard.cli.upkeep import register
+from riskguard.errors import RiskGuardError
 from riskguard.home import database_url, sqlite_path
 
 app = typer.Typer(help="The database: version, upgrade, check.", no_args_is_help=True)
@@ -135,8 +136,8 @@ def check(
     Check that the database is whole: integrity, the declared schema, and every account's journal.
 
     Also what surrounds it: permissions, halt directories, backups, archives, space. What is only to be looked at
-    is said, and leaves the exit status 0. On PostgreSQL the schema only, by the role that owns it; integrity is
-    the server's (`pg_amcheck`).
+    is said, and leaves the exit status 0. On PostgreSQL the schema, by the role that owns it, and the journals; integrity
+    is the server's (`pg_amcheck`).
 
     Of a journal the chain alone: its macs, anchors and what hangs on it is for `riskguard audit verify`.
 
@@ -150,7 +151,7 @@ def check(
     url = database_url(db)
     path = sqlite_path(url)
     if path is None:
-        _check_server(url, as_json)
+        _check_server(url, quick, as_json)
         return
     with contextlib.closing(Store(url)) as store:
         found = findings(store, quick=quick)
@@ -168,19 +169,40 @@ def check(
         raise typer.Exit(ERROR)
 
 
-def _check_server(url: str, as_json: bool) -> None:
+def _check_server(url: str, quick: bool, as_json: bool) -> None:
+    from riskguard.cli.upkeep import CHAIN_ALONE
+    from riskguard.services import overview
+    from riskguard.services.audit.reading import snapshot
+    from riskguard.services.upkeep.checkup import chains
     from riskguard.store import catalog
     from riskguard.store.engines import postgresql
+    from riskguard.store.session import Store
+    from riskguard.store.tables.base import SCHEMA_VERSION
 
     where = postgresql.place(url)
     with postgresql.connect(url) as connection, postgresql.one_line(where):
         wrong = catalog.check(connection)
+        with connection.begin():
+            found = catalog.identify(connection)
+    # Of another schema, or none of ours, there is no journal we could read.
+    reads = not quick and found.kind == "riskguard" and found.version == SCHEMA_VERSION
+    journals = []
+    if reads:
+        try:
+            with contextlib.closing(Store(url)) as store:
+                with snapshot(store) as session:
+                    wrong += [f"{each.what}; {each.way_out}" for each in chains(session)]
+                journals = overview.verify(store, with_replay=False) if as_json else []
+        except RiskGuardError as e:
+            wrong.append(f"the journals cannot be read: {e}")  # a table that is gone hides nothing the schema told
     if as_json:
-        document({"database": where, "wrong": wrong, "journals": None})
+        document({"database": where, "wrong": wrong, "journals": journals})
     else:
         for each in wrong:
             say(f"WRONG: {each}")
         say(f"{where}: {'the schema is as declared' if not wrong else f'{len(wrong)} things are wrong'}")
+        if reads:
+            say(CHAIN_ALONE)
     if wrong:
         raise typer.Exit(ERROR)
 

@@ -24,6 +24,10 @@ def child(request: dict[str, object]) -> int:
         os.dup2(os.open(str(request[name]), flags, 0o600), number)
     os.environ.clear()
     os.environ.update(request["env"])  # type: ignore[call-overload]
+    if "TEST_LOOK_S" in os.environ:
+        from riskguard.services.kill import killswitch
+
+        killswitch.LOOK_S = float(os.environ["TEST_LOOK_S"])
     os.chdir(str(request["cwd"]))
     sys.argv = ["riskguard", *request["words"]]  # type: ignore[misc]
     try:

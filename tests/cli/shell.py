@@ -8,7 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,15 @@ class Shell:
         return self.server_url or f"sqlite:///{self.database}"
 
     @property
+    def market(self) -> Path:
+        """The paper market's own file: beside the database's, or on the host of a server's programs."""
+        if not self.server_url:
+            return self.directory / "risk.paper.db"
+        from riskguard.store.engines import postgresql
+
+        return self.home / "postgresql" / f"{postgresql.digest(self.server_url)}.paper.db"
+
+    @property
     def places(self) -> int:
         """How many directories hold its flags: the host's, and the one beside a file."""
         return 1 if self.server_url else 2
@@ -140,20 +150,31 @@ class Shell:
         with closing(sqlite3.connect(f"file:{database or self.database}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
-    def write(self, *statements: str, **values: object) -> None:
-        """Change the database with plain SQL, in one transaction; `:name` stands for a value."""
+    def write(self, *statements: str, **values: object) -> int:
+        """Change the database with plain SQL, in one transaction; `:name` stands for a value. Returns the rows changed."""
         if self.server_url:
             from tests.postgres.desk import named, plain
 
             with plain(self.server_url) as server, server.transaction():
-                for sql in statements:
-                    server.execute(named(sql), values)
-            return
+                return sum(server.execute(named(sql), values).rowcount for sql in statements)
         with closing(sqlite3.connect(self.database, timeout=10, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for sql in statements:
-                connection.execute(sql, values)
+            changed = sum(connection.execute(sql, values).rowcount for sql in statements)
             connection.execute("COMMIT")
+            return changed
+
+    @contextmanager
+    def disarmed(self, table: str) -> Iterator[None]:
+        """Let *table* be forged: none of its triggers asks within."""
+        if self.server_url:
+            self.write(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            yield
+            self.write(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            return
+        triggers = self.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", table)
+        self.write(*(f"DROP TRIGGER {name}" for name, _sql in triggers))
+        yield
+        self.write(*(sql for _name, sql in triggers))
 
     def flags(self) -> list[str]:
         """Names of the halt flags of the host and of the database."""

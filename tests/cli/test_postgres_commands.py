@@ -87,6 +87,24 @@ def test_a_server_that_is_gone_is_one_line(empty: Shell, words: str) -> None:
     assert "Traceback" not in said.err
 
 
+def test_check_walks_the_journals_of_a_server(shell: Shell) -> None:
+    """A forged entry under triggers that stand again: found, unless it is to be quick; what cannot be read hides nothing."""
+    assert "the schema is as declared" in shell("db", "check").out
+    with shell.disarmed("decisions"):
+        shell.write("UPDATE decisions SET approved = 1 - approved WHERE account = 'leader' AND sequence = 1")
+
+    found = shell("db", "check")
+    assert found.status == 1 and "WRONG: journal of `leader`: " in found.out, found
+    (leader,) = [each for each in shell("db", "check", "--json").document["journals"] if each["account"] == "leader"]
+    assert leader["wrong"]
+    assert shell("db", "check", "--quick").status == 0
+
+    shell.write("ALTER TABLE decisions DROP COLUMN body CASCADE")
+    broken = shell("db", "check")
+    assert broken.status == 1, broken
+    assert "WRONG: schema: " in broken.out and "the journals cannot be read" in broken.out
+
+
 @pytest.mark.parametrize("words", ["db backup", "db vacuum", "db archive", "db archive --dry-run"])
 def test_what_works_on_a_file_names_the_way_out(shell: Shell, words: str) -> None:
     """One line that says what a server has instead."""

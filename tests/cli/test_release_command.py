@@ -28,7 +28,7 @@ def killed(shell: Shell) -> Shell:
 
 def switch(shell: Shell, *, on: bool | None = None) -> bool:
     """Set the paper broker's switch of every account where *on* says so, in its own file; return whether one is on."""
-    with closing(sqlite3.connect(shell.directory / "risk.paper.db", timeout=10, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(shell.market, timeout=10, isolation_level=None)) as connection:
         if on is not None:
             connection.execute("DELETE FROM switches")
             today = session_date(time.time_ns() // 1000)

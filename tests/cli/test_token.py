@@ -243,7 +243,7 @@ def test_init_status_rotate(shell: Shell) -> None:
 
 
 def open_as(shell: Shell) -> closing:  # type: ignore[type-arg]
-    return closing(open_database(f"sqlite:///{shell.database}"))
+    return closing(open_database(shell.url))
 
 
 def test_without_a_key_everything_says_so(shell: Shell) -> None:

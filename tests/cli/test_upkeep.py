@@ -23,6 +23,8 @@ from tests.cli.shell import COMMAND, ROOT, Shell
 from tests.cli.test_upgrade import as_nobody
 from tests.store import rows as made
 
+pytestmark = pytest.mark.sqlite_only("keeps a file; what a server answers is in test_postgres_commands.py")
+
 GUIDE = ROOT / "docs" / "how-to" / "upkeep.md"
 OLD_S = 1_600_000_000
 """13 September 2020: older than anything is kept."""

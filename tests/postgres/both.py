@@ -4,8 +4,8 @@ On which store a test's desk stands: SQLite, PostgreSQL, or one after the other.
     RISKGUARD_TEST_STORE=postgresql pytest tests/services      every test that makes a desk, on PostgreSQL
     pytest                                                     on SQLite; the core named below on both
 
-A test of SQLite's own machinery says so: `@pytest.mark.sqlite_only("what a file is to it")`. On PostgreSQL alone what needs
-no desk is left out too: it would only be the ordinary run again.
+A test of SQLite's own machinery says so: `@pytest.mark.sqlite_only("what a file is to it")`, and is skipped with that reason
+(`pytest -rs` lists them). What needs no desk is left out on PostgreSQL: it would only be the ordinary run again.
 """
 
 from __future__ import annotations
@@ -112,21 +112,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave SQLite's own off PostgreSQL; where that is all there is, what does not stand on it too, and say how much."""
+    """
+    Where PostgreSQL is asked for, skip SQLite's own with its reason, and leave out what makes no desk at all.
+
+    In an ordinary run a test on both loses no case by it: its PostgreSQL half is left out.
+    """
     kept, left = [], []
     for item in items:
-        (kept if _belongs(item) else left).append(item)
+        if CHOSEN == POSTGRESQL and "store_kind" not in getattr(item, "fixturenames", ()):
+            left.append(item)
+            continue
+        mark = item.get_closest_marker("sqlite_only")
+        if mark is None or _kind(item) == SQLITE:
+            kept.append(item)
+        elif CHOSEN:
+            item.add_marker(pytest.mark.skip(reason=f"SQLite only: {mark.args[0]}"))
+            kept.append(item)
+        else:
+            left.append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
 
 
-def _belongs(item: pytest.Item) -> bool:
-    if CHOSEN == POSTGRESQL and "store_kind" not in getattr(item, "fixturenames", ()):
-        return False
+def _kind(item: pytest.Item) -> str:
+    """The store this item stands on."""
     callspec = getattr(item, "callspec", None)
-    kind = CHOSEN or (callspec.params.get("store_kind", SQLITE) if callspec is not None else SQLITE)
-    return kind == SQLITE or item.get_closest_marker("sqlite_only") is None
+    return CHOSEN or (callspec.params.get("store_kind", SQLITE) if callspec is not None else SQLITE)
 
 
 @pytest.fixture

@@ -46,12 +46,55 @@ class PostgresDesk(Desk):
     def plain(self) -> contextlib.AbstractContextManager[Any]:
         return plain(self.url)
 
+    def spelled(self, statement: str) -> bytes:
+        return spelled(statement)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Every account's head is held, as a stopped process would."""
         with plain(self.url) as connection, connection.transaction(force_rollback=True):
             connection.execute("SELECT FROM account_heads FOR UPDATE")
             yield
+
+    @contextlib.contextmanager
+    def unwritable(self) -> Iterator[None]:
+        """Every table is held: it can be read, and nothing is inserted, changed or locked."""
+        with plain(self.url) as connection, connection.transaction(force_rollback=True):
+            names = connection.execute("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+            connection.execute(f"LOCK TABLE {', '.join(name for (name,) in names)} IN EXCLUSIVE MODE".encode())
+            yield
+
+    def stored(self) -> bytes:
+        names = self.rows("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+        values = (value for (name,) in names for row in self.rows(f"TABLE {name}") for value in row)
+        return b"\n".join(each if isinstance(each, bytes) else str(each).encode() for each in values)
+
+    def lose(self) -> None:
+        """The server knows it no more, for whoever is connected and for whoever comes."""
+        name = self._name()
+        with postgres.server().connect() as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+    def saved(self) -> Callable[[], None]:
+        name, older = self._name(), f"older_{next(_numbers)}"
+        self.guard.close()
+        with postgres.server().connect() as connection:
+            connection.execute(f"CREATE DATABASE {older} TEMPLATE {name}".encode())
+
+        def restore() -> None:
+            self.guard.close()
+            postgres.server().drop(name)
+            with postgres.server().connect() as connection:
+                connection.execute(f"ALTER DATABASE {older} RENAME TO {name}".encode())
+
+        return restore
+
+    def _name(self) -> str:
+        return str(psycopg.conninfo.conninfo_to_dict(self.url)["dbname"])
+
+    def disarm(self, table: str) -> None:
+        self.sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with plain(self.url) as connection:

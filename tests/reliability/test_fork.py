@@ -89,7 +89,8 @@ def test_parent_and_children_check_side_by_side(desk: Desk, claim: Claims) -> No
     assert desk.rows("SELECT count(*) FROM permits") == [(201,)]
     claim("I2").trials(200)
     assert overview.verify(desk.store)[1]["wrong"] is None
-    assert desk.rows("PRAGMA integrity_check") == [("ok",)]
+    if desk.store.dialect == "sqlite":  # what a carried lock breaks is the file; a server checks its own pages
+        assert desk.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 def test_the_childs_end_takes_nothing_from_the_parent(desk: Desk) -> None:
@@ -162,7 +163,10 @@ def test_a_child_writes_its_own_first_refusal(desk: Desk) -> None:
     mine = desk.order(quantity=2_000_000, client_order_id="child")
 
     assert in_child(lambda: desk.guard.check(mine).repeat_of) == "None"
-    assert desk.rows("SELECT DISTINCT client_order_id FROM risk_violations ORDER BY id") == [("o-1",), ("child",)]
+    assert desk.rows("SELECT client_order_id FROM risk_violations GROUP BY client_order_id ORDER BY min(id)") == [
+        ("o-1",),
+        ("child",),
+    ]
 
 
 def test_a_permit_of_the_parent_is_sent_once(desk: Desk) -> None:
@@ -208,10 +212,12 @@ def test_a_guard_that_sweeps_in_a_thread_survives_the_fork(templates: Any, tmp_p
 def test_the_control_a_connection_carried_across_is_noticed(desk: Desk) -> None:
     """What the guard must not do: the same store with its pid forged goes on using the parent's connection."""
     desk.guard.check(desk.order())
-    inherited = desk.store._held
+    store: Any = desk.store
+    inherited = store._held if store.dialect == "sqlite" else store._wire._kept
+    assert inherited is not None
 
     def carried() -> bool:
-        desk.store._pid = os.getpid()  # as if it had never forked
+        store._pid = os.getpid()  # as if it had never forked
         with desk.store.session(durable=False) as session:
             return session.connection is inherited
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ from riskguard.core.state import TradingState
 from riskguard.errors import PermitError, PermitNotSendableError, ReleaseRefusedError
 from tests.reliability.actors import times
 from tests.reliability.claiming import Claims
-from tests.services.desk import ACCOUNT, Clock, Desk, build, copy, rulebook
+from tests.services.desk import ACCOUNT, EachDesk, rulebook
 from tests.services.feeding import Feed, update
 
 POSITION_MAX = 20
@@ -51,19 +51,16 @@ _numbers = itertools.count()
 
 
 class Play(RuleBasedStateMachine):
-    """The desk and the model, step by step. `template`, `directory` and `environment` are set by the test."""
+    """The desk and the model, step by step. `each_desk` is set by the test."""
 
-    template: Path
-    directory: Path
-    environment: pytest.MonkeyPatch
+    each_desk: EachDesk
 
     permits = Bundle("permits")
 
     @initialize()
     def begin(self) -> None:
-        name = str(next(_numbers))
-        self.environment.setenv("RISKGUARD_HOME", str(self.directory / f"home{name}"))
-        self.desk = Desk(copy(self.template, self.directory / name), Clock())
+        self.world = contextlib.ExitStack()
+        self.desk = self.world.enter_context(self.each_desk(text=TEXT, hold_s=HOLD_S))
         self.killed: dict[str, int] = {}  # scope -> when
         self.held = 0
         self.reserved: dict[str, tuple[int, int]] = {}  # id -> signed quantity, when it expires
@@ -76,6 +73,7 @@ class Play(RuleBasedStateMachine):
         if hasattr(self, "desk"):
             self.other.close()
             self.desk.close()
+            self.world.close()
 
     # -- what is done ---------------------------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class Play(RuleBasedStateMachine):
     @rule(statement=st.sampled_from(LOOSENING))
     def loosen_by_sql(self, statement: str) -> None:
         """Another program lets go by itself: the database says no, or nothing of it counts."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, psycopg.Error):
             self.desk.sql(statement)
 
     @rule(body=st.sampled_from(["Traded", "Rejected", "Cancelled", "Pending"]), posted=st.booleans())
@@ -214,7 +212,7 @@ class Play(RuleBasedStateMachine):
             self.desk.guard.close()
         else:
             self.desk.guard.store.close()
-        again = Desk(self.desk.path, self.desk.clock)
+        again = self.desk.beside(ACCOUNT)
         again._asked = self.desk._asked
         if self.desk._broker is not None:
             self.desk._broker.close()
@@ -246,21 +244,19 @@ class Play(RuleBasedStateMachine):
 STEPS = times(14, 50)
 
 
-def machine_of(template: Path, directory: Path, environment: pytest.MonkeyPatch) -> type[Play]:
-    """Return the play with its files: hypothesis makes the instances."""
-    return type("Machine", (Play,), {"template": template, "directory": directory, "environment": environment})
+def machine_of(each_desk: EachDesk) -> type[Play]:
+    """Return the play with its desks: hypothesis makes the instances."""
+    return type("Machine", (Play,), {"each_desk": staticmethod(each_desk)})
 
 
 @pytest.mark.claim(
     "I2", "plays of checks, sends, kills, releases, sweeps and restarts", of="plays", ci=18, soak=120, seconds=130
 )
-def test_whatever_order_they_come_in(claim: Claims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_order_they_come_in(claim: Claims, each_desk: EachDesk) -> None:
     """They answer as four numbers say they must, and never pass the limit together."""
     shown = claim("I2")
-    template = build(tmp_path / "template", text=TEXT, hold_s=HOLD_S)
-
     run_state_machine_as_test(
-        machine_of(template, tmp_path, monkeypatch),
+        machine_of(each_desk),
         settings=settings(
             max_examples=shown.figure, stateful_step_count=STEPS, deadline=None, derandomize=True,
             suppress_health_check=list(HealthCheck),
@@ -270,9 +266,9 @@ def test_whatever_order_they_come_in(claim: Claims, tmp_path: Path, monkeypatch:
     shown.counted(steps_at_most=shown.figure * STEPS)
 
 
-def test_the_control_a_model_that_forgets_a_halt_disagrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_control_a_model_that_forgets_a_halt_disagrees(each_desk: EachDesk) -> None:
     """The play can fail: where the model lifts a halt with the process that saw it, the desk does not."""
-    machine = machine_of(build(tmp_path / "template", text=TEXT, hold_s=HOLD_S), tmp_path, monkeypatch)()
+    machine = machine_of(each_desk)()
     machine.begin()
     try:
         machine.kill(ACCOUNT)

@@ -10,8 +10,8 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -250,15 +250,62 @@ class Desk:
         with contextlib.closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection:
             return connection.execute(statement, values).rowcount
 
+    def put(self, table: str, keys: tuple[str, ...], **row: Any) -> None:
+        """Write a row by plain SQL, in the place of the one that has its *keys*."""
+        others = ", ".join(f"{name} = excluded.{name}" for name in row if name not in keys)
+        insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
+        self.sql(f"{insert} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {others}", *row.values())
+
+    def configure(self, name: str, value: str) -> None:
+        """Write a setting of riskguard's by plain SQL: *name* without its prefix."""
+        self.put("config", ("key",), key=f"riskguard.{name}", value=value, updated_at=1)
+
     @contextlib.contextmanager
     def plain(self) -> Iterator[Any]:
         """A connection of another program's, each statement by itself unless it begins a transaction."""
         with contextlib.closing(sqlite3.connect(self.path, timeout=5, isolation_level=None)) as connection:
             yield connection
 
+    def spelled(self, statement: str) -> Any:
+        """The statement as the driver of `plain()` wants it; `?` stands for a value."""
+        return statement
+
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the write lock, as a stopped process would."""
         return locked(self.path)
+
+    def unwritable(self) -> contextlib.AbstractContextManager[None]:
+        """Let nobody write, whatever it is about: SQLite has one lock for it, PostgreSQL one for each table."""
+        return locked(self.path)
+
+    def stored(self) -> bytes:
+        """Everything the database holds, to search in it for what it must not."""
+        return self.path.read_bytes() + Path(f"{self.path}-wal").read_bytes()
+
+    def lose(self) -> None:
+        """Take the database away for good."""
+        self.path.rename(self.path.with_name("hidden"))
+
+    def saved(self) -> Callable[[], None]:
+        """Keep a copy of the database as it is; what is returned puts it back. Either closes the guard's connections."""
+        self.guard.close()
+        older = self.path.with_name("older")
+        shutil.copyfile(self.path, older)
+
+        def restore() -> None:
+            self.guard.close()
+            older.replace(self.path)
+
+        return restore
+
+    def disarm(self, table: str) -> None:
+        """Let *table* be forged: none of its triggers asks any more."""
+        for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", table):
+            self.sql(f"DROP TRIGGER {name}")
+
+    def beside(self, account: str) -> Desk:
+        """Another account's desk on the same database; whoever asks closes it."""
+        return replace(self, account=account, _asked=0)
 
     def permit(self, client_order_id: str) -> str:
         return str(self.one("SELECT state FROM permits WHERE client_order_id = ?", client_order_id))
@@ -274,6 +321,10 @@ class Desk:
 
     def flags(self) -> list[Path]:
         return [path for each in self.store.directories for path in sorted((each / halt.HALT).glob("*"))]
+
+
+EachDesk = Callable[..., contextlib.AbstractContextManager[Desk]]
+"""What the fixture `each_desk` is."""
 
 
 def build(directory: Path, **how: Any) -> Path:

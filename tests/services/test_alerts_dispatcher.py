@@ -35,7 +35,7 @@ from tests.services.alerting import (
     program,
     rounds,
 )
-from tests.services.desk import START, Desk, locked
+from tests.services.desk import START, Desk
 
 SECOND = 1_000_000
 
@@ -330,7 +330,7 @@ def test_with_the_database_locked_it_waits_and_then_sends(desk: Desk, tmp_path: 
     tell(desk, "kill made")
     with dispatching(desk) as made:
         made.database.deadline_s = 0.05
-        with locked(desk.path):
+        with desk.unwritable():
             rounds(made)
             assert lines(tmp_path / "out") == []
         rounds(made)
@@ -345,7 +345,7 @@ def test_what_the_database_never_took_goes_straight_to_the_channels(desk: Desk, 
         rounds(made)  # it knows its channels
         made.database.deadline_s = 0.05
         told = OutboxAlerts(desk.url, clock=desk.clock, directly=made.directly, write_wait_s=0.02)
-        with locked(desk.path):
+        with desk.unwritable():
             for number in range(5):
                 told.tell("leader", "critical", f"the database was busy for {number} s")
             assert told.flush(PATIENCE_S)

@@ -11,7 +11,7 @@ import pytest
 from riskguard.services import alerts
 from riskguard.services.alerts import OutboxAlerts
 from riskguard.services.alerts.message import Notice, notice, same_event
-from tests.services.desk import START, Desk, locked
+from tests.services.desk import START, Desk
 
 SECOND = 1_000_000
 
@@ -88,7 +88,7 @@ def test_tell_comes_back_at_once_while_the_database_is_locked(desk: Desk, caplog
     caplog.set_level(logging.INFO, "riskguard")
     elsewhere: list[Notice] = []
     told = OutboxAlerts(desk.url, clock=desk.clock, directly=elsewhere.append, write_wait_s=0.05)
-    with locked(desk.path):
+    with desk.unwritable():
         began = time.monotonic()
         for number in range(300):
             told.tell("leader", "warning", f"message of kind {'x' * number}")
@@ -117,7 +117,7 @@ def test_tell_is_written_when_the_database_is_free(desk: Desk) -> None:
 def test_a_full_queue_drops_the_newest_and_says_so(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """Memory is bounded; the log still has it."""
     told = OutboxAlerts(desk.url, clock=desk.clock, waiting_max=5, write_wait_s=0.2)
-    with locked(desk.path):
+    with desk.unwritable():
         for number in range(200):
             told.tell("leader", "warning", "x" * (number + 1))
     assert told.flush()

@@ -12,7 +12,7 @@ from riskguard.errors import StoreError
 from riskguard.services.alerts.heartbeat import heartbeat
 from riskguard.services.alerts.watch import AGAIN_US, FLOOD_A_MINUTE, SWEEP_LATE_US, Watch
 from riskguard.store.database import Database
-from tests.services.desk import SECOND, START, Desk, locked, rulebook
+from tests.services.desk import SECOND, START, Desk, rulebook
 
 OPEN_US = START - 4_500 * SECOND
 """09:15 in India that day."""
@@ -193,7 +193,7 @@ def test_a_heartbeat_that_could_not_be_written_is_not_forgotten(desk: Desk) -> N
     watch = Watch(lambda: ("info", "OK at the open"))
     with Database(desk.url, clock=desk.clock) as database:
         database.deadline_s = 0.05
-        with locked(desk.path), pytest.raises(StoreError):
+        with desk.unwritable(), pytest.raises(StoreError):
             watch(database, desk.clock.now_us())
         assert told(desk) == []
         desk.clock.advance(3)

@@ -133,7 +133,7 @@ def test_the_journal_replays(desk: Desk) -> None:
 
 def test_a_closed_database_refuses_every_leg(desk: Desk) -> None:
     """Nothing could be written: each leg is refused, and says so."""
-    desk.path.rename(desk.path.with_suffix(".gone"))
+    desk.lose()
 
     basket = desk.guard.check_basket([buy(desk), sell(desk)])
     assert not basket.approved and len(basket.legs) == 2

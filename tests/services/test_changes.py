@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -204,11 +203,8 @@ def test_a_cancel_is_never_refused(tight: Desk) -> None:
     """Not by a locked database either: it goes out, and is merely not counted."""
     order_id = tight.broker.orders()[0].order_id
     hasty = tight.another_guard(deadline_ms=1)
-    other = sqlite3.connect(tight.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    hasty.cancel(ACCOUNT, order_id, tight.broker.cancel)
-    other.execute("ROLLBACK")
-    other.close()
+    with tight.unwritable():
+        hasty.cancel(ACCOUNT, order_id, tight.broker.cancel)
 
     assert tight.broker.orders()[0].status == "CANCELLED"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -58,8 +57,7 @@ def test_the_end_of_each_market_table_is_told_in_time(desk: Desk, table: str, le
 
 def test_tables_of_contracts_are_no_concern_of_who_has_shares_alone(desk: Desk) -> None:
     """A freeze quantity of NIFTY says nothing of HDFCBANK; the ceiling of one order does."""
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("DELETE FROM instruments WHERE exchange_segment NOT IN ('NSE_EQ', 'BSE_EQ')")
+    desk.sql("DELETE FROM instruments WHERE exchange_segment NOT IN ('NSE_EQ', 'BSE_EQ')")
 
     found = doctor.market_tables(desk.store, noon(max(HORIZONS.values()) + timedelta(days=1)))
 
@@ -85,8 +83,7 @@ def test_a_broken_table_of_the_user_is_an_error_and_a_newer_one_moves_the_end(de
 @pytest.mark.parametrize(("days", "severity"), [(7, None), (8, "warning")])
 def test_an_old_master_is_told(desk: Desk, days: int, severity: str | None) -> None:
     """A week is one expiry."""
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("UPDATE instruments SET updated_at = ?", (START // SECOND,))
+    desk.sql("UPDATE instruments SET updated_at = ?", START // SECOND)
 
     found = list(doctor.master_age(desk.store, START + days * DAY))
 
@@ -94,20 +91,17 @@ def test_an_old_master_is_told(desk: Desk, days: int, severity: str | None) -> N
 
 
 def test_no_master_at_all_is_an_error(desk: Desk) -> None:
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("DELETE FROM instruments")
+    desk.sql("DELETE FROM instruments")
 
     assert said(doctor.master_age(desk.store, START)) == [("error", "instruments")]
 
 
 def hold(desk: Desk, segment: str, security: str, quantity: int = 25) -> None:
     """Carry a position into the day of the desk's clock."""
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute(
-            "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product, start_quantity) "
-            "VALUES ('leader', '2025-06-02', ?, ?, 'MARGIN', ?)",
-            (segment, security, quantity),
-        )
+    desk.sql(
+        "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product, start_quantity) "
+        "VALUES ('leader', '2025-06-02', ?, ?, 'MARGIN', ?)", segment, security, quantity,
+    )  # fmt: skip
 
 
 def test_a_position_nobody_knows_is_an_error(desk: Desk) -> None:
@@ -125,8 +119,7 @@ def test_a_position_nobody_knows_is_an_error(desk: Desk) -> None:
 def test_an_expired_position_is_an_error_the_day_after(desk: Desk, expiry: str, expired: bool) -> None:
     """On its last day a contract still trades."""
     hold(desk, FUTURE.exchange_segment, FUTURE.security_id)
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("UPDATE instruments SET expiry_date = ? WHERE security_id = ?", (expiry, FUTURE.security_id))
+    desk.sql("UPDATE instruments SET expiry_date = ? WHERE security_id = ?", expiry, FUTURE.security_id)
 
     found = list(doctor.held_instruments(desk.store, START))
 
@@ -137,15 +130,13 @@ def test_an_expired_position_is_an_error_the_day_after(desk: Desk, expiry: str, 
 def test_a_position_the_newest_master_does_not_have_is_a_warning(desk: Desk, older_s: int, gone: bool) -> None:
     """Its row is older than the newest of its segment."""
     hold(desk, FUTURE.exchange_segment, FUTURE.security_id)
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("UPDATE instruments SET updated_at = 1000")
-        connection.execute(
-            "UPDATE instruments SET updated_at = 1000 - ? WHERE security_id = ?", (older_s, FUTURE.security_id)
-        )
+    desk.sql("UPDATE instruments SET updated_at = 1000")
+    desk.sql("UPDATE instruments SET updated_at = ? WHERE security_id = ?", 1000 - older_s, FUTURE.security_id)
 
     assert said(doctor.held_instruments(desk.store, START)) == ([("warning", "positions")] if gone else [])
 
 
+@pytest.mark.sqlite_only("who may read a file; who may connect is the server's: tests/store/test_postgres_roles.py")
 @pytest.mark.parametrize(
     ("mode", "severity"), [(0o600, None), (0o640, "warning"), (0o604, "warning"), (0o620, "error")]
 )
@@ -161,7 +152,7 @@ def test_a_database_others_may_use_is_told(desk: Desk, mode: int, severity: str 
 @pytest.mark.parametrize(("mode", "severity"), [(0o700, None), (0o755, "warning"), (0o770, "error")])
 def test_a_halt_directory_others_may_use_is_told(desk: Desk, mode: int, severity: str | None) -> None:
     """Whoever may write it may lift a halt."""
-    place = desk.path.parent / halt.HALT
+    place = desk.store.directories[0] / halt.HALT
     os.chmod(place, mode)
 
     found = [each for each in doctor.permissions(desk.store, START) if f"`{place}`" in each.what]
@@ -172,7 +163,7 @@ def test_a_halt_directory_others_may_use_is_told(desk: Desk, mode: int, severity
 def test_a_lost_halt_directory_is_an_error_and_a_standing_flag_is_said(desk: Desk) -> None:
     """Without it everything reads as halted; with a flag in it that is meant."""
     assert said(doctor.halt_directories(desk.store, START)) == []
-    place = desk.path.parent / halt.HALT
+    place = desk.store.directories[0] / halt.HALT
     (place / halt.flag_name("ACCOUNT:leader", "k1")).touch()
     assert said(doctor.halt_directories(desk.store, START)) == [("info", "halt")]
     (place / halt.flag_name("ACCOUNT:leader", "k1")).unlink()
@@ -183,7 +174,7 @@ def test_a_lost_halt_directory_is_an_error_and_a_standing_flag_is_said(desk: Des
 
 def test_spares_that_are_used_up_are_told(desk: Desk) -> None:
     """A full disk needs them."""
-    next((desk.path.parent / halt.ARMED).iterdir()).unlink()
+    next((desk.store.directories[0] / halt.ARMED).iterdir()).unlink()
 
     assert said(doctor.halt_directories(desk.store, START)) == [("warning", "halt")]
 
@@ -191,10 +182,9 @@ def test_spares_that_are_used_up_are_told(desk: Desk) -> None:
 @pytest.mark.parametrize(("intervals", "severity"), [(3, None), (4, "warning"), (-3, None), (-4, "error")])
 def test_nobody_watching_is_told(desk: Desk, intervals: int, severity: str | None) -> None:
     """Three intervals are in order; a look in the future says that the clock is wrong."""
-    with sqlite3.connect(desk.path) as connection:
-        at_us, interval_us = connection.execute(
-            "SELECT finished_at_us, interval_us FROM sweeps WHERE kind = 'daily_loss' ORDER BY finished_at_us DESC"
-        ).fetchone()
+    at_us, interval_us = desk.rows(
+        "SELECT finished_at_us, interval_us FROM sweeps WHERE kind = 'daily_loss' ORDER BY finished_at_us DESC"
+    )[0]
 
     found = list(doctor.heartbeat(desk.store, at_us + intervals * interval_us))
 
@@ -202,15 +192,15 @@ def test_nobody_watching_is_told(desk: Desk, intervals: int, severity: str | Non
 
 
 def test_an_account_nobody_ever_watched_is_told(desk: Desk) -> None:
-    with sqlite3.connect(desk.path) as connection:
-        connection.execute("DELETE FROM sweeps")
+    desk.sql("DELETE FROM sweeps")
 
     assert said(doctor.heartbeat(desk.store, START)) == [("warning", "sweep")]
 
 
-def test_a_sqlite_with_the_bug_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one without it is not."""
-    for has, expected in ((True, [("warning", "sqlite")]), (False, [])):
+def test_a_sqlite_with_the_bug_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch, store_kind: str) -> None:
+    """And one without it is not; nor where the database is a server's."""
+    told = [("warning", "sqlite")] if store_kind == "sqlite" else []
+    for has, expected in ((True, told), (False, [])):
         monkeypatch.setattr(doctor, "has_wal_reset_bug", lambda has=has: has)
         assert said(doctor.sqlite_version(desk.store, START)) == expected
 
@@ -237,15 +227,16 @@ def test_no_database_is_one_finding(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_every_look_looks_and_changes_nothing(desk: Desk) -> None:
+def test_every_look_looks_and_changes_nothing(desk: Desk, store_kind: str) -> None:
     """All of them run on a healthy desk, and the database is as it was."""
-    watch: Callable[[], list[tuple[object, ...]]] = lambda: (  # noqa: E731
-        sqlite3.connect(desk.path).execute("SELECT account, sequence, version FROM account_heads").fetchall()
-    )
-    before = watch()
+    heads = "SELECT account, sequence, version FROM account_heads ORDER BY account"
+    before = desk.rows(heads)
 
     found = [finding for look in FINDINGS for finding in look(desk.store, START)]
 
     assert all(each.what and each.subject for each in found)
-    assert {each.severity for each in found} <= {Severity.WARNING}, found
-    assert watch() == before
+    # The tests' server keeps nothing on disk, and they come to it as its superuser: that has to be told.
+    ours = [each for each in found if each.subject != "postgresql"]
+    assert {each.severity for each in ours} <= {Severity.WARNING}, found
+    assert (ours == found) is (store_kind == "sqlite")
+    assert desk.rows(heads) == before

@@ -27,6 +27,7 @@ from tests.services.desk import CALL, SHARE, Desk, rulebook
 from tests.services.killing import ORDER_RATE, hold, quote_all, rest
 
 ROOT = Path(__file__).parents[2]
+COPIED = "a drill copies the file; of a server it plays a scenario alone, and says so"
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ BOOKS = table("""
 """)
 
 
+@pytest.mark.sqlite_only(COPIED)
 @pytest.mark.parametrize("row", BOOKS, ids=lambda row: f"{row.plan}|{row.book}|{row.orders}")
 def test_a_book_is_killed_as_the_real_one_would_be(paced: Desk, row: Row) -> None:
     """Each step passes or not, what is in the way is named, and the messages are those of this book."""
@@ -103,6 +105,7 @@ def test_a_book_is_killed_as_the_real_one_would_be(paced: Desk, row: Row) -> Non
     assert {each for each in subjects(outcome) if each.endswith(":kept")} == ({row.blocks} - {"-"})
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_standing_orders_are_copied_in_their_own_lists(paced: Desk) -> None:
     """A super order rests as entry and legs of one group, and one cancellation takes all three."""
     live(paced, "", "super10")
@@ -112,6 +115,7 @@ def test_standing_orders_are_copied_in_their_own_lists(paced: Desk) -> None:
     assert outcome.passed and outcome.messages["cancelled"] == 1
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_slices_time_and_cost(paced: Desk) -> None:
     """200 000 units of a contract that freezes at 60 000 go in four orders; they cost their slippage and charges."""
     with paced.store.session() as session:
@@ -132,6 +136,7 @@ def test_slices_time_and_cost(paced: Desk) -> None:
     assert outcome.refused == 0
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_a_spread_nobody_shows_is_unknown_and_not_zero(paced: Desk) -> None:
     """With a last price alone, what an exit loses to the other side of the market cannot be said."""
     live(paced, "share+10")
@@ -142,6 +147,7 @@ def test_a_spread_nobody_shows_is_unknown_and_not_zero(paced: Desk) -> None:
     assert outcome.as_document()["cost_inr"]["spread"] is None
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_many_orders_take_the_seconds_their_messages_want(paced: Desk) -> None:
     """Ten a second: 31 cancellations are not faster than three seconds, and none is refused as too many."""
     live(paced, "", ",".join(["buy1@90"] * 31))
@@ -176,6 +182,7 @@ WAYS = table("""
 """)
 
 
+@pytest.mark.sqlite_only(COPIED)
 @pytest.mark.parametrize("row", WAYS, ids=lambda row: row.what)
 def test_what_would_be_in_the_way_is_named(paced: Desk, row: Row) -> None:
     """Each thing that stops or slows the real kill, and a book without any of them."""
@@ -206,6 +213,7 @@ def test_what_would_be_in_the_way_is_named(paced: Desk, row: Row) -> None:
     assert "FLATTEN" not in failed(outcome), "what is in the way of the real one is told, not played"
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_a_release_that_is_not_refused_is_a_step_that_failed(paced: Desk) -> None:
     """Negative control: were release to look at nothing, the drill would say so."""
     live(paced, "share+10")
@@ -267,6 +275,7 @@ def watched(desk: Desk, home: Path, *words: str, **more: str) -> subprocess.Comp
     )
 
 
+@pytest.mark.sqlite_only(COPIED)
 @pytest.mark.parametrize("closed", [True, False], ids=["at rest", "in use"])
 def test_neither_database_nor_flags_nor_the_network_are_touched(paced: Desk, home: Path, closed: bool) -> None:
     """
@@ -291,6 +300,7 @@ def test_neither_database_nor_flags_nor_the_network_are_touched(paced: Desk, hom
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.sqlite_only(COPIED)
 def test_the_digest_would_see_a_flag(paced: Desk, home: Path) -> None:
     """Negative control: a real kill changes what the digest is of."""
     before = digest(paced.path.parent, home)
@@ -302,13 +312,18 @@ def test_the_digest_would_see_a_flag(paced: Desk, home: Path) -> None:
 # -- what is asked wrongly ---------------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_drilled_says_why(make_desk: Callable[..., Desk], tmp_path: Path) -> None:
+def test_what_cannot_be_drilled_says_why(make_desk: Callable[..., Desk], tmp_path: Path, store_kind: str) -> None:
     """No database, an account nobody knows, several and none named, another kind of database: typed, and said."""
     both = make_desk(accounts=("leader", "follower"))
     with own_home() as directory, pytest.raises(DatabaseMissingError):
         prepared(f"sqlite:///{tmp_path}/none.db", None, None, directory)
     with own_home() as directory, pytest.raises(SettingsError, match="sqlite"):
         prepared("postgresql://h/d", None, None, directory)
+    if store_kind == "postgresql":  # a real one, its account named or not: it is the server that is not copied
+        for account in (None, "leader", "nobody"):
+            with own_home() as directory, pytest.raises(SettingsError, match="--scenario"):
+                prepared(both.url, account, None, directory)
+        return
     for account, error in ((None, SettingsError), ("nobody", UnknownAccountError)):
         with own_home() as directory, pytest.raises(error):
             prepared(both.url, account, None, directory)

@@ -693,7 +693,7 @@ def test_a_torn_line_does_not_take_the_next_one_with_it(desk: Desk) -> None:
     """The disk was full in the middle of a line and then was not: what comes after it begins a line of its own."""
     from riskguard.store import violations
 
-    desk.path.rename(desk.path.with_name("hidden"))
+    desk.lose()
     desk.guard.check(desk.order(client_order_id="before"))
     (path,) = desk.spool_files()
     with path.open("ab") as file:
@@ -707,7 +707,7 @@ def test_a_torn_line_does_not_take_the_next_one_with_it(desk: Desk) -> None:
 
 def test_a_spool_file_that_was_taken_over_is_not_written_into(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped for a minute between opening and writing: the sweep has removed the file, so the line goes to a new one."""
-    desk.path.rename(desk.path.with_name("hidden"))
+    desk.lose()
     plain, taken = os.write, []
 
     def late(descriptor: int, text: bytes) -> int:

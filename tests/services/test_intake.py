@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from riskguard.services.feeds import merging
 from riskguard.services.sweeps.reconciler import take_order, take_over
 from riskguard.store import permits, told_fills
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, START, Clock, Desk, copy, e4, eventually, locked
+from tests.services.desk import ACCOUNT, SECOND, START, Desk, EachDesk, e4, eventually
 from tests.services.feeding import DATE, Feed, posting, rupees, update
 from tests.services.test_reconciler import line, listed, sent, trade
 
@@ -142,7 +141,8 @@ def test_a_stored_fill_of_another_program_takes_its_part_as_well(feed: Feed) -> 
     feed.desk.sql(
         "INSERT INTO trades (id, order_id, account_type, exchange_trade_id, security_id, exchange_segment, side, product,"
         " quantity, price, trade_ts, created_at) VALUES ('40771902', 'B1', 'leader', '40771902', '1333', 'NSE_EQ', 'BUY',"
-        " 'INTRADAY', 10, 100.0, ?1, ?1)",
+        " 'INTRADAY', 10, 100.0, ?, ?)",
+        START // SECOND,
         START // SECOND,
     )
     feed.desk.guard.check(feed.desk.order())
@@ -352,7 +352,7 @@ def test_a_message_that_breaks_us_is_kept_with_its_error_and_stops_nothing(
 def test_messages_wait_in_memory_while_the_database_is_locked(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost: they are written with the next one, in their order."""
     monkeypatch.setattr("riskguard.services.feeds.stream.KEEP_WAIT_S", 0.05)
-    with locked(feed.desk.path):
+    with feed.desk.unwritable():
         assert not feed.stream.message(update("B1"), "")
     assert kept(feed.desk) == []
     feed.tell(update("B2"))
@@ -364,7 +364,7 @@ def test_what_does_not_fit_into_memory_is_a_gap(feed: Feed, monkeypatch: pytest.
     """The oldest is dropped, and the lists are asked for once the database is back."""
     monkeypatch.setattr("riskguard.services.feeds.stream.KEEP_WAIT_S", 0.01)
     monkeypatch.setattr("riskguard.services.feeds.stream.BACKLOG_MAX", 2)
-    with locked(feed.desk.path):
+    with feed.desk.unwritable():
         for number in range(3):
             feed.stream.message(update(f"B{number}"), "")
     feed.stream.state("HEARD")
@@ -465,12 +465,10 @@ FORGED = st.fixed_dictionaries(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(bodies=st.lists(FORGED, min_size=1, max_size=5))
-def test_no_forged_body_frees_anything(
-    bodies: list[dict[str, Any]], templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_no_forged_body_frees_anything(bodies: list[dict[str, Any]], each_desk: EachDesk) -> None:
     """Whatever is posted, signed or not: what is held stays, what is reserved stays, what works grows at most."""
-    with fresh(templates, tmp_path_factory, monkeypatch) as desk:
+    with each_desk() as desk:
+        desk.sweep()
         sent(desk)
         correlation = sent(desk, None, client_order_id="second")
         feed = Feed(desk)
@@ -485,24 +483,6 @@ def test_no_forged_body_frees_anything(
 
 
 # -- any order of a day -------------------------------------------------------------------------------------------
-
-
-class fresh:
-    """A copied desk for one example, closed after it."""
-
-    def __init__(
-        self, templates: Callable[..., Path], places: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        directory = places.mktemp("day")
-        monkeypatch.setenv("RISKGUARD_HOME", str(directory / "home"))
-        self.desk = Desk(copy(templates(), directory), Clock())
-
-    def __enter__(self) -> Desk:
-        self.desk.sweep()
-        return self.desk
-
-    def __exit__(self, *_: object) -> None:
-        self.desk.close()
 
 
 def day_of(orders: list[tuple[int, int, bool]], chance: random.Random) -> tuple[list[SeenTrade], list[tuple[str, str]]]:
@@ -597,12 +577,10 @@ def tell_all(desk: Desk, orders: Orders, seed: int, *, listed_too: bool = True) 
     return found
 
 
-def one_day(
-    orders: Orders, seed: int, templates: Callable[..., Path], places: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def one_day(orders: Orders, seed: int, each_desk: EachDesk) -> None:
     """Tell one day, in any order: it ends in the book the trade list alone gives, to the paisa."""
-    with fresh(templates, places, monkeypatch) as desk:
+    with each_desk() as desk:
+        desk.sweep()
         assert tell_all(desk, orders, seed) == sums_of(day_of(orders, random.Random(seed))[0])
         assert desk.one("SELECT count(*) FROM websocket_messages WHERE is_processed = 0") == 0
         assert desk.one("SELECT count(*) FROM trades WHERE exchange_trade_id IS NULL") == 0
@@ -614,32 +592,26 @@ CHECKED_OFF = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(max_examples=4, deadline=None, suppress_health_check=CHECKED_OFF)
 @given(orders=ORDERS, seed=st.integers(0, 2**32))
 def test_any_order_of_a_days_news_ends_in_the_book_of_the_trade_list(
-    orders: Orders, seed: int, templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    orders: Orders, seed: int, each_desk: EachDesk
+) -> None:
     """Stream, postback and trade list, shuffled and repeated."""
-    one_day(orders, seed, templates, tmp_path_factory, monkeypatch)
+    one_day(orders, seed, each_desk)
 
 
 @pytest.mark.soak
 @settings(max_examples=300, deadline=None, suppress_health_check=CHECKED_OFF)
 @given(orders=ORDERS, seed=st.integers(0, 2**32))
-def test_any_order_of_many_days(
-    orders: Orders, seed: int, templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_any_order_of_many_days(orders: Orders, seed: int, each_desk: EachDesk) -> None:
     """The same, long."""
-    one_day(orders, seed, templates, tmp_path_factory, monkeypatch)
+    one_day(orders, seed, each_desk)
 
 
 @settings(max_examples=2, deadline=None, suppress_health_check=CHECKED_OFF)
 @given(orders=ORDERS, seed=st.integers(0, 2**32))
-def test_the_stream_alone_books_every_unit(
-    orders: Orders, seed: int, templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_the_stream_alone_books_every_unit(orders: Orders, seed: int, each_desk: EachDesk) -> None:
     """Without the trade list the quantities are exact, and values to the rounding of an average."""
-    with fresh(templates, tmp_path_factory, monkeypatch) as desk:
+    with each_desk() as desk:
+        desk.sweep()
         bought, sold, paid, received, _count = tell_all(desk, orders, seed, listed_too=False)
     true = sums_of(day_of(orders, random.Random(seed))[0])
 

@@ -9,12 +9,9 @@ on a book that is not there.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from copy import copy as copied
-from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -25,7 +22,7 @@ from riskguard.core.book import Line, Working
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, BrokerUnconfirmedError, PermitError
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import controls, folding, loader
-from tests.services.desk import ACCOUNT, FUTURE, SHARE, Clock, Desk, copy, rulebook
+from tests.services.desk import ACCOUNT, FUTURE, SHARE, Desk, EachDesk, rulebook
 
 TIGHT = rulebook(
     net_position='check = "net_position"\nposition_max = "60"\nunit = "units"',
@@ -215,7 +212,7 @@ class Sequence:
         """Another program writes a limit of *most* rupees an order, and takes it back unless it *stands*."""
         with self.desk.plain() as connection:
             connection.execute("BEGIN IMMEDIATE" if self.desk.store.dialect == "sqlite" else "BEGIN")
-            connection.execute(SECOND_LIMIT, (owner, most))
+            connection.execute(self.desk.spelled(SECOND_LIMIT), (owner, most))
             connection.execute("COMMIT" if stands else "ROLLBACK")
 
     def kill(self) -> None:
@@ -224,14 +221,10 @@ class Sequence:
 
 
 @contextlib.contextmanager
-def playing(template: Path, directory: Path) -> Iterator[Sequence]:
-    with mock.patch.dict(os.environ, {"RISKGUARD_HOME": str(directory / "home")}):
-        desk = Desk(copy(template, directory), Clock())
-        try:
-            desk.sweep()
-            yield Sequence(desk)
-        finally:
-            desk.close()
+def playing(each_desk: EachDesk) -> Iterator[Sequence]:
+    with each_desk(text=TIGHT) as desk:
+        desk.sweep()
+        yield Sequence(desk)
 
 
 ASKED_AGAIN_WITH_OTHER_CONTENTS = [
@@ -246,18 +239,16 @@ ASKED_AGAIN_WITH_OTHER_CONTENTS = [
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=STEPS)
-def test_what_is_kept_is_what_would_be_loaded(
-    steps: list[tuple[Any, ...]], templates: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_what_is_kept_is_what_would_be_loaded(steps: list[tuple[Any, ...]], each_desk: EachDesk) -> None:
     """After every step, in both processes: the kept account is used only where it equals the freshly loaded one."""
-    with playing(templates(text=TIGHT), tmp_path_factory.mktemp("kept")) as sequence:
+    with playing(each_desk) as sequence:
         for step in steps:
             sequence.step(step)
 
 
-def test_there_is_something_to_compare(templates: Callable[..., Path], tmp_path: Path) -> None:
+def test_there_is_something_to_compare(each_desk: EachDesk) -> None:
     """The control: an ordinary sequence is answered from what is kept, and a wrong figure there is found."""
-    with playing(templates(text=TIGHT), tmp_path) as sequence:
+    with playing(each_desk) as sequence:
         for step in (
             ("check", "BUY", 25, SHARE, "INTRADAY", "", False),
             ("send", 0, "ack"),

@@ -12,8 +12,6 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,7 @@ from riskguard.services.kill.killrun.plans import FENCE_US
 from riskguard.services.kill.killrun.round import Round
 from riskguard.services.orders.permits import Approved
 from tests.reliability.claiming import Claims
-from tests.services.desk import ACCOUNT, SECOND, Clock, Desk, copy, rulebook
+from tests.services.desk import ACCOUNT, SECOND, Clock, Desk, EachDesk, rulebook
 from tests.services.killing import ORDER_RATE, Judge, drive, hold, net_of, quote_all, rest
 
 EVERY_KILLS = 5
@@ -39,10 +37,8 @@ class Ticking(Clock):
         return self.at_us
 
 
-def world(templates: Callable[..., Path], directory: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def busy(desk: Desk) -> None:
     """Long 10 with a stop, a super order in force, three buys resting: plan flatten has something to do at each step."""
-    monkeypatch.setenv("RISKGUARD_HOME", str(directory / "home"))
-    desk = Desk(copy(templates(text=rulebook(order_rate=ORDER_RATE)), directory), Clock())
     desk.sweep()
     quote_all(desk)
     hold(desk, "share+10")
@@ -55,7 +51,6 @@ def world(templates: Callable[..., Path], directory: Path, monkeypatch: pytest.M
         rest(desk, f"buy10@{price}")
     desk.clock.advance(2)
     desk.kill(plan="flatten")
-    return desk
 
 
 def killed_child(desk: Desk, after_s: float) -> None:
@@ -119,35 +114,27 @@ def kills(desk: Desk, after_s: float) -> None:
 
 
 @pytest.mark.claim("I7", "SIGKILL at any moment of a kill run, finished by another", of="SIGKILLs", ci=20, soak=200)
-def test_a_run_killed_at_any_moment_is_finished_by_another(
-    templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: Claims
-) -> None:
+def test_a_run_killed_at_any_moment_is_finished_by_another(each_desk: EachDesk, claim: Claims) -> None:
     """Between two and two hundred and fifty milliseconds into the run."""
     seeded = random.Random(20250602)
-    for number in range(claim("I7").figure):
-        desk = world(templates, tmp_path / str(number), monkeypatch)
-        try:
+    for _ in range(claim("I7").figure):
+        with each_desk(text=rulebook(order_rate=ORDER_RATE)) as desk:
+            busy(desk)
             kills(desk, seeded.uniform(0.002, 0.25))
-        finally:
-            desk.close()
         claim("I7").trial()
 
 
 # -- controls: each guard taken away is seen ---------------------------------------------------------------------------
 
 
-def test_without_the_fence_a_duplicate_appears(
-    templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_fence_a_duplicate_appears(each_desk: EachDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A holder stops between its mark and the wire, for longer than its lease; a person exits by hand; then it wakes up.
 
     With the fence the order does not leave. Without it the position is sold twice: crossed.
     """
     for fenced in (True, False):
-        monkeypatch.setenv("RISKGUARD_HOME", str(tmp_path / f"home-{fenced}"))
-        desk = Desk(copy(templates(), tmp_path / str(fenced)), Clock())
-        try:
+        with each_desk() as desk:
             desk.sweep()
             desk.hold(10)
             desk.kill(plan="flatten")
@@ -183,8 +170,6 @@ def test_without_the_fence_a_duplicate_appears(
             wrong = Judge(desk.broker.events(), from_us).replay({})
             sold = sum(trade.quantity for trade in desk.broker.trades() if trade.side == "SELL")
             assert (sold, bool(wrong)) == ((10, False) if fenced else (20, True))
-        finally:
-            desk.close()
     assert FENCE_US == 250_000
 
 

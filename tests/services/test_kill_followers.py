@@ -45,11 +45,7 @@ def market(desk: Desk, name: str) -> PaperBroker:
 
 
 def option(desk: Desk, value: str) -> None:
-    desk.sql(
-        "INSERT OR REPLACE INTO config (key, value, data_type, category, updated_at) "
-        "VALUES ('riskguard.kill_followers', ?, 'string', 'system', 1)",
-        value,
-    )
+    desk.configure("kill_followers", value)
 
 
 def hold_each(desk: Desk, quantity: int) -> None:

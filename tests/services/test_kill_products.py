@@ -64,8 +64,7 @@ def brought(desk: Desk, row: Row) -> None:
     desk.sweep(6)
     quote_all(desk)
     if row.closes != "-":
-        statement = "INSERT OR REPLACE INTO config (key, value, updated_at) VALUES ('riskguard.flatten_products', ?, 1)"
-        desk.sql(statement, row.closes)
+        desk.configure("flatten_products", row.closes)
 
 
 @pytest.mark.parametrize("row", PRODUCTS, ids=lambda row: f"{row.closes}|{row.book}")

@@ -20,10 +20,7 @@ from tests.services.killing import Judge, drive, hold, net_of, quote_all, rest, 
 
 
 def option(desk: Desk, name: str, value: str) -> None:
-    desk.sql(
-        "INSERT OR REPLACE INTO config (key, value, data_type, category, updated_at) VALUES (?, ?, 'string', 'system', 1)",
-        f"riskguard.{name}", value,
-    )  # fmt: skip
+    desk.configure(name, value)
 
 
 def killed(desk: Desk, plan: str = "flatten", *, powers: tuple[str, ...] = (), s_max: int = 40) -> KillRunner:

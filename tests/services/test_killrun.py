@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +17,10 @@ from riskguard.core.state import TradingState
 from riskguard.errors import BrokerUnconfirmedError
 from riskguard.services.kill.killrun import DOUBT_US, LEASE_US, KillRunner
 from riskguard.store import runs
+from riskguard.store.engines.postgresql_store import PostgresSession
 from riskguard.store.runs import KillRun
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, CALL, COVER, FUTURE, SECOND, SHARE, Clock, Desk, copy, e4
+from tests.services.desk import ACCOUNT, CALL, COVER, FUTURE, SECOND, SHARE, Desk, EachDesk, e4
 
 
 def follow(desk: Desk, rounds: int = 12, runner: KillRunner | None = None, pause_s: float = 2) -> list[KillRun]:
@@ -495,6 +495,13 @@ class MortalBroker:
         return self.life.act(lambda: self.broker.cancel(order_id))
 
 
+def is_under_way(store: Any, session: Any = None) -> bool:
+    """Say whether a commit has something to commit; on PostgreSQL the store keeps the session itself."""
+    if session is None:
+        return isinstance(store._session, PostgresSession)
+    return bool(session.connection.in_transaction)
+
+
 def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Let a first runner work until it dies; True if it did."""
     mine = desk.another_guard()
@@ -502,11 +509,11 @@ def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
     plain = kind._commit
     runner = KillRunner(mine, ACCOUNT, MortalBroker(desk.broker, life))  # type: ignore[arg-type]
 
-    def commit(store: Any, session: Any) -> None:
-        if store is mine.store and session.connection.in_transaction:
-            life.act(lambda: plain(store, session))
+    def commit(store: Any, *session: Any) -> None:
+        if store is mine.store and is_under_way(store, *session):
+            life.act(lambda: plain(store, *session))
         else:
-            plain(store, session)
+            plain(store, *session)
 
     with monkeypatch.context() as context:
         context.setattr(kind, "_commit", commit)
@@ -520,7 +527,7 @@ def crashed(desk: Desk, life: Mortal, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 @pytest.mark.parametrize("before", [True, False], ids=["before it took effect", "after it took effect"])
 def test_another_runner_finishes_after_a_crash_at_every_step(
-    templates: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+    each_desk: EachDesk, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
     """
     Long 10 with a stop, a buy resting, plan flatten. The first runner dies at its n-th write, for every n; a second one
@@ -531,9 +538,7 @@ def test_another_runner_finishes_after_a_crash_at_every_step(
     while died:
         last += 1
         assert last < 200
-        monkeypatch.setenv("RISKGUARD_HOME", str(tmp_path / f"home{last}"))
-        desk = Desk(copy(templates(), tmp_path / f"desk{last}"), Clock())
-        try:
+        with each_desk() as desk:
             desk.sweep()
             desk.hold(10)
             desk.place(desk.order("SELL", 10, "89", order_type="STOP_LOSS", trigger_price="90"))
@@ -560,8 +565,6 @@ def test_another_runner_finishes_after_a_crash_at_every_step(
             names = Counter(order.correlation_id for order in desk.broker.orders())
             assert max(names.values()) == 1
             assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
-        finally:
-            desk.close()
 
     assert last > 15  # there was something to die at
     assert unclear == 1

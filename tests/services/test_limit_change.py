@@ -7,7 +7,6 @@ The desk's Monday is 2025-06-02, 10:30 in India; NSE trades from 09:15 to 15:30.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -93,11 +92,10 @@ def test_a_day_before_a_holiday_waits_past_it() -> None:
 def test_an_account_in_another_segment_has_its_hours_too(tight: Desk) -> None:
     """Nobody knows when MCX closes here: an account with a line there waits in the evening, too."""
     tight.clock.at_us = NINE + 600 * MINUTE
-    with sqlite3.connect(tight.path) as connection:
-        connection.execute(
-            "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product) "
-            "VALUES ('leader', '2025-06-02', 'MCX_COMM', '1', 'MARGIN')"
-        )
+    tight.sql(
+        "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product) "
+        "VALUES ('leader', '2025-06-02', 'MCX_COMM', '1', 'MARGIN')"
+    )
 
     assert apply(tight, book("1001")) == {"order-value": ("loosen", "2025-06-03")}
 
@@ -178,10 +176,7 @@ def test_another_rulebook_withdraws_what_waits(tight: Desk) -> None:
 def test_what_was_tightened_meanwhile_stays(tight: Desk) -> None:
     """Plain SQL tightened the limit after the loosening was reviewed: that wins, and the journal says so."""
     apply(tight, book("1500"))
-    with sqlite3.connect(tight.path) as connection:
-        connection.execute(
-            "UPDATE traders_control SET order_value_limit = 700 WHERE limit_id = 'order-value' AND is_active = 1"
-        )
+    tight.sql("UPDATE traders_control SET order_value_limit = 700 WHERE limit_id = 'order-value' AND is_active = 1")
     tight.clock.at_us += DAY
     tight.sweep()
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,13 @@ VALUE = 'check = "order_value"\norder_value_inr_max = "{}"'
 
 
 def write(desk: Desk, statement: str, *rows: tuple[object, ...]) -> None:
-    with contextlib.closing(sqlite3.connect(desk.path)) as connection, connection:
-        connection.executemany(statement, rows or [()])
+    for row in rows or [()]:
+        desk.sql(statement, *row)
+
+
+def session(days_ago: int) -> str:
+    """The date of a day before the desk's Monday."""
+    return (date(2025, 6, 2) - timedelta(days=days_ago)).isoformat()
 
 
 def days_of(desk: Desk, sessions: int, orders: int, peak_e2: int, limit: str = "order-value") -> None:
@@ -31,8 +35,8 @@ def days_of(desk: Desk, sessions: int, orders: int, peak_e2: int, limit: str = "
     write(
         desk,
         "INSERT INTO limit_days (account, session_date, limit_id, check_name, approved, peak_pct_e2, peak) "
-        "VALUES ('leader', date('2025-06-02', ?), ?, 'order_value', ?, ?, '1200.00 inr')",
-        *((f"-{number} days", limit, orders, peak_e2) for number in range(sessions)),
+        "VALUES ('leader', ?, ?, 'order_value', ?, ?, '1200.00 inr')",
+        *((session(number), limit, orders, peak_e2) for number in range(sessions)),
     )
 
 
@@ -85,8 +89,8 @@ def test_a_limit_that_fires_every_day(desk: Desk, days: tuple[int, ...], session
     write(
         desk,
         "INSERT INTO limit_days (account, session_date, limit_id, check_name) "
-        "VALUES ('leader', date('2025-06-02', ?), 'order-rate', 'order_rate')",
-        *((f"-{number} days",) for number in (range(1, sessions + 1) if 0 not in days else range(sessions))),
+        "VALUES ('leader', ?, 'order-rate', 'order_rate')",
+        *((session(number),) for number in (range(1, sessions + 1) if 0 not in days else range(sessions))),
     )
     breached(desk, *days)
 

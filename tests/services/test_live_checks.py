@@ -259,7 +259,7 @@ def test_a_group_loses_together_and_each_is_killed_by_its_own_sweep(make_desk: C
     """Neither lost its own limit; each account's sweep adds the other's last reading and pulls its own switch."""
     text = f'check = "group_loss"\nscope = "GROUP:desk"\ngroup_loss_inr_max = "3000"\non_breach = "kill"\n{TIERS}'
     desk = opened(make_desk, text=book(group=text), accounts=(ACCOUNT, "second"), group="desk")
-    second = Desk(desk.path, desk.clock, account="second", alerts=desk.alerts)
+    second = desk.beside("second")
     try:
         second.sweep()
         for each in (desk, second):
@@ -399,7 +399,7 @@ def test_a_follower_adds_nothing_while_its_leader_is_stopped(make_desk: Callable
     }  # fmt: skip
     with desk.store.session(durable=True) as session:
         save_rule(session, CopyRule.model_validate(rule), desk.clock.now_us())
-    second = Desk(desk.path, desk.clock, account="second", alerts=desk.alerts)
+    second = desk.beside("second")
     try:
         for each in (desk, second):
             each.sweep()
@@ -439,9 +439,9 @@ def test_a_check_that_breaks_stops_what_adds_risk_and_no_other_check(make_desk: 
     """Its memory was damaged: REDUCE_ONLY until a person looks, said once; the day's loss is still watched."""
     desk = opened(make_desk, text=book(reconciliation='check = "reconciliation"\nreads_max = 2\nhalt_after_s = 60'))
     desk.hold(10, "1000")
-    desk.sql(
-        "INSERT OR REPLACE INTO live_watches (account, limit_id, period, state, updated_at_us) VALUES (?, ?, '', ?, ?)",
-        ACCOUNT, "reconciliation", text, desk.clock.now_us(),
+    desk.put(
+        "live_watches", ("account", "limit_id", "period"), account=ACCOUNT, limit_id="reconciliation", period="",
+        state=text, updated_at_us=desk.clock.now_us(),
     )  # fmt: skip
     broker = Shown(desk.broker)
     broker.more = (SeenPosition("NSE_EQ", "2885", "INTRADAY", 7),)

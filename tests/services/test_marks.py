@@ -30,7 +30,7 @@ from riskguard.store.database import Database
 from riskguard.store.secrets import keys as secret_keys
 from tests.core.test_calendar import at
 from tests.feeds.market_server import CLIENT, TOKEN, QuoteServer, StreamServer, full, running
-from tests.services.desk import ACCOUNT, CALL, FUTURE, SECOND, SHARE, Desk, e4, eventually, locked
+from tests.services.desk import ACCOUNT, CALL, FUTURE, SECOND, SHARE, Desk, e4, eventually
 from tests.store.secret_desk import jwt
 
 QUICK = Timing(ping_s=2.0, pong_s=10.0, turn_s=0.05, asleep_s=60.0, refused_s=0.2, first_s=0.02, most_s=0.2)
@@ -93,11 +93,7 @@ def watched(desk: Desk, server: tuple[StreamServer, QuoteServer]) -> Iterator[Wa
 
 def setting(desk: Desk, name: str, value: str) -> None:
     """Write one of the database's settings, as a person with SQL would."""
-    desk.sql(
-        "INSERT OR REPLACE INTO config (key, value, data_type, category, updated_at) VALUES (?, ?, 'string', 'system', 0)",
-        f"riskguard.{name}",
-        value,
-    )
+    desk.configure(name, value)
 
 
 def holding(watched: Watched) -> Watched:
@@ -211,13 +207,27 @@ def test_a_newer_row_stands_and_one_of_the_future_goes(desk: Desk) -> None:
     assert found is not None and found.ltp_e4 == e4("101")
 
 
+COUNTED = {
+    "sqlite": (
+        "CREATE TRIGGER count_new AFTER INSERT ON marks BEGIN INSERT INTO writes VALUES (1); END",
+        "CREATE TRIGGER count_old AFTER UPDATE ON marks BEGIN INSERT INTO writes VALUES (1); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO writes VALUES (1); RETURN NULL; END'",
+        "CREATE TRIGGER count_both AFTER INSERT OR UPDATE ON marks FOR EACH ROW EXECUTE FUNCTION counted()",
+    ),
+}
+"""Each row of a price that is written leaves one of `writes`."""
+
+
 def test_a_row_is_written_once_a_turn_however_many_ticks_come(watched: Watched) -> None:
     """Two hundred packets between two turns are one row, the last of them."""
     holding(watched)
     book, now_s = watched.live.feed.book, watched.desk.clock.now_us() / SECOND
     watched.desk.sql("CREATE TABLE writes (n INTEGER)")
-    watched.desk.sql("CREATE TRIGGER count_new AFTER INSERT ON marks BEGIN INSERT INTO writes VALUES (1); END")
-    watched.desk.sql("CREATE TRIGGER count_old AFTER UPDATE ON marks BEGIN INSERT INTO writes VALUES (1); END")
+    for statement in COUNTED[watched.desk.store.dialect]:
+        watched.desk.sql(statement)
     watched.server.send(*(full(*SHARE.key, 1000 + n / 20, 999 + n / 20, 1001 + n / 20, now_s) for n in range(1, 201)))
     eventually(lambda: (found := book.quote(*SHARE.key)) is not None and found.ltp_e4 == e4("1010"))
     watched.live.turn()
@@ -231,7 +241,7 @@ def test_what_could_not_be_written_is_written_at_the_next_turn(watched: Watched)
     """A locked database is a warning; the newest price is not lost over it."""
     holding(watched)
     book, now_s = watched.live.feed.book, watched.desk.clock.now_us() / SECOND
-    with locked(watched.desk.path):
+    with watched.desk.unwritable():
         watched.server.send(full(*SHARE.key, 1005, 1004.9, 1005.1, now_s))
         eventually(lambda: (found := book.quote(*SHARE.key)) is not None and found.ltp_e4 == e4("1005"))
         watched.live.turn()

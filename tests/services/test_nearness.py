@@ -15,7 +15,7 @@ from riskguard.services.limits.nearness import Nearness
 from riskguard.store.session import StoreBusyError
 from tests.core.tables import Row, table
 from tests.core.test_rulebook import EXAMPLES
-from tests.services.desk import ACCOUNT, DAY, START, Desk, locked, rulebook
+from tests.services.desk import ACCOUNT, DAY, START, Desk, rulebook
 
 VALUE = 'check = "order_value"\norder_value_inr_max = "10000"'
 BOOK = rulebook(order_value=VALUE)
@@ -196,7 +196,7 @@ def test_a_database_that_is_busy_costs_no_sweep(near: Desk) -> None:
     buy(near, 60)
     near.sweeper.nearness.store = near.another_guard(deadline_ms=1).store
     near.sweeper._journaled_to = near.one("SELECT sequence FROM account_heads WHERE account = ?", ACCOUNT)
-    with locked(near.path), pytest.raises(StoreBusyError):
+    with near.unwritable(), pytest.raises(StoreBusyError):
         near.sweeper.nearness.count(near.sweeper._journaled_to, near.clock.now_us())
     near.sweep()
 

@@ -5,8 +5,6 @@ What the broker shows, brought into the book: every fill once, every permit sett
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from riskguard.core.seen import Seen, SeenOrder, SeenPosition, SeenTrade
 from riskguard.services.sweeps.reconciler import end_earlier_day, take_fill, take_order, take_over
 from riskguard.store import loader, permits
 from tests.core.tables import Row, table
-from tests.services.desk import ACCOUNT, SECOND, START, Clock, Desk, copy, e4
+from tests.services.desk import ACCOUNT, SECOND, START, Desk, EachDesk, e4
 
 DATE = "2025-06-02"
 
@@ -295,19 +293,14 @@ def test_a_day_order_ends_with_its_day(desk: Desk) -> None:
 def test_in_whatever_order_the_news_come_the_book_ends_the_same(
     orders: list[tuple[int, int, bool]],
     seed: int,
-    templates: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    each_desk: EachDesk,
 ) -> None:
     """
     Orders that fill in parts and then end, told in any order, repeatedly, with gaps: at every moment what is booked and
     what is reserved cover what was really filled, and when everything was told the book is exact.
     """
-    directory = tmp_path_factory.mktemp("news")
-    monkeypatch.setenv("RISKGUARD_HOME", str(directory / "home"))
-    desk = Desk(copy(templates(), directory), Clock())
     chance = random.Random(seed)
-    try:
+    with each_desk() as desk:
         desk.sweep()
         news: list[SeenTrade | SeenOrder] = []
         filled_in_all = 0
@@ -338,5 +331,3 @@ def test_in_whatever_order_the_news_come_the_book_ends_the_same(
         still = sum(q - min(q, w) for q, w, ends in orders if not ends and min(q, w) < q)
         assert found.net == filled_in_all
         assert found.buying == still
-    finally:
-        desk.close()

@@ -23,7 +23,7 @@ from riskguard.services.reporting.page import page
 from riskguard.services.reporting.words import clock, money, percent
 from riskguard.services.wiring import open_guard
 from riskguard.store.session import Store
-from tests.services.desk import START, Desk, locked, rulebook
+from tests.services.desk import START, Desk, rulebook
 from tests.services.test_replay import first
 
 ELECTION = dt.date(2024, 6, 4)
@@ -174,7 +174,7 @@ def test_what_there_is_not_is_refused(desk: Desk) -> None:
 
 def test_reading_takes_no_lock(desk: Desk) -> None:
     """A long report never makes a check wait: it reads while somebody holds the write lock."""
-    with locked(desk.path):
+    with desk.unwritable():
         assert day_report(desk.store, "leader", "2025-06-02", clock=desk.clock).pnl.readings == 1
 
 

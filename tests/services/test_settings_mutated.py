@@ -6,6 +6,7 @@ import math
 import typing
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import BaseModel
 
@@ -32,11 +33,9 @@ def bounds(model: type[BaseModel], name: str) -> tuple[float, float]:
 
 
 def write(desk: Desk, name: str, value: str) -> None:
-    with desk.store.session() as session:
-        session.connection.execute(
-            "INSERT OR REPLACE INTO config (key, value, data_type, category, updated_at) VALUES (?, ?, 'string', 'system', 0)",
-            (f"{PREFIX}{name}", value),
-        )
+    desk.put(
+        "config", ("key",), key=f"{PREFIX}{name}", value=value, data_type="string", category="system", updated_at=0
+    )
 
 
 def read(desk: Desk) -> DatabaseSettings:
@@ -51,7 +50,12 @@ def test_a_setting_nobody_can_mean_is_refused_or_bounded(desk: Desk, name: str) 
     good = standing[name]
     refused = 0
     for value in NONSENSE:
-        write(desk, name, value)
+        try:
+            write(desk, name, value)
+        except psycopg.DataError:
+            assert "\x00" in value, "a server takes no NUL, and every other text"
+            refused += 1
+            continue
         try:
             found = read(desk).model_dump()
         except SettingsError as e:

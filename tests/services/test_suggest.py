@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -56,15 +55,14 @@ def found(desk: Desk, limit_id: str, **how: Any) -> Suggestion:
 
 def losses(desk: Desk, worst_inr: list[int]) -> None:
     """P&L readings as sweeps leave them: the worst of each day, and a better one beside it."""
-    with contextlib.closing(sqlite3.connect(desk.path)) as connection, connection:
-        connection.execute("DELETE FROM pnl_readings")
-        for day, worst in enumerate(worst_inr):
-            for at, pnl in ((0, -worst * 10_000), (1, 5_000_000)):
-                connection.execute(
-                    "INSERT INTO pnl_readings (account, session_date, at_us, day_pnl_e4, charges_e4, fresh_marks) "
-                    "VALUES ('leader', date('2025-05-10', ?), ?, ?, 0, 1)",
-                    (f"+{day} days", START - (20 - day) * DAY + at, pnl),
-                )
+    desk.sql("DELETE FROM pnl_readings")
+    for day, worst in enumerate(worst_inr):
+        session = (date(2025, 5, 10) + timedelta(days=day)).isoformat()
+        for at, pnl in ((0, -worst * 10_000), (1, 5_000_000)):
+            desk.sql(
+                "INSERT INTO pnl_readings (account, session_date, at_us, day_pnl_e4, charges_e4, fresh_marks) "
+                "VALUES ('leader', ?, ?, ?, 0, 1)", session, START - (20 - day) * DAY + at, pnl,
+            )  # fmt: skip
 
 
 @pytest.mark.parametrize(

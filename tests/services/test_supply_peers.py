@@ -15,7 +15,7 @@ from riskguard.core.decide import Decision
 from riskguard.services import overview
 from riskguard.services.setup import initialise
 from tests.reliability.actors import acting
-from tests.services.desk import CALL, FUTURE, Clock, Desk, build, rulebook
+from tests.services.desk import CALL, FUTURE, Clock, Desk, rulebook
 
 BOOK = rulebook(
     group_position='check = "net_position"\nscope = "GROUP:family"\nposition_max = "100"\nunit = "units"',
@@ -26,23 +26,23 @@ Family = Callable[..., tuple[Desk, Desk, Desk]]
 
 
 @pytest.fixture
-def family(tmp_path: Path, clock: Clock) -> Iterator[Family]:
+def family(make_desk: Callable[..., Desk], tmp_path: Path, clock: Clock) -> Iterator[Family]:
     """Make a leader and a sibling of one group, and a stranger in none, each flat and watched."""
     made: list[Desk] = []
 
     def desks(text: str = BOOK, days: int = 0) -> tuple[Desk, Desk, Desk]:
-        path = build(tmp_path / "family", text=text, accounts=("leader", "sibling"), group="family", clock=clock)
-        book = tmp_path / "family" / "book.toml"
+        leader = make_desk(text=text, accounts=("leader", "sibling"), group="family")
+        book = tmp_path / "wide.toml"
         book.write_text(WIDE)
-        initialise(f"sqlite:///{path}", account="stranger", rulebook=str(book), clock=clock)
-        made.extend(Desk(path, clock, account=name) for name in ("leader", "sibling", "stranger"))
+        initialise(leader.url, account="stranger", rulebook=str(book), clock=clock)
+        made.extend([leader, *(leader.beside(name) for name in ("sibling", "stranger"))])
         clock.advance(days * 86_400)  # the day a database is made has no opening equity
         for each in made:
             each.sweep(0)
         return made[0], made[1], made[2]
 
     yield desks
-    for each in made:
+    for each in made[1:]:
         each.close()
 
 
@@ -154,9 +154,7 @@ def test_a_sibling_nobody_has_seen_leaves_the_sum_unknown(family: Family, clock:
     """An account without a complete position list may hold anything."""
     leader, _, _ = family()
     assert ask(leader, 1).approved
-    initialise(
-        leader.url, account="newcomer", group="family", rulebook=str(tmp_path / "family" / "book.toml"), clock=clock
-    )
+    initialise(leader.url, account="newcomer", group="family", rulebook=str(tmp_path / "wide.toml"), clock=clock)
     refused = ask(leader, 1)
     assert codes(refused) == ["POSITION_UNKNOWN"] and "`newcomer`" in refused.rejects[0].message
 

@@ -81,7 +81,7 @@ def test_alerts_the_channels_do_not_take_either_are_in_the_log(
         raise OSError("no route")
 
     alerts = OutboxAlerts(desk.url, clock=desk.clock, directly=broken, write_wait_s=0.01)
-    with desk.locked():
+    with desk.unwritable():
         alerts.tell("leader", "critical", "halted")
         assert alerts.flush(30)
     alerts.tell("leader", "info", "later")

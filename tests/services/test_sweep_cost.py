@@ -17,6 +17,8 @@ from riskguard.services.sweeps.cadence import Cadence
 from riskguard.services.sweeps.sweeper import Sweeper
 from tests.services.desk import ACCOUNT, SECOND, Desk
 
+pytestmark = pytest.mark.sqlite_only("counts steps of SQLite's machine; a server says nothing of the kind")
+
 FEW, MANY = 200, 4_000
 RATIO_MAX = 1.3
 STEP = 20

@@ -27,6 +27,8 @@ from tests.services.desk import Desk
 from tests.services.test_upkeep_archive import die, in_child
 from tests.store import rows as made
 
+pytestmark = pytest.mark.sqlite_only("a backup is a copy of the file; a server has pg_dump, and the command says so")
+
 MINUTE_US = 60_000_000
 
 

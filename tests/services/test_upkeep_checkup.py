@@ -16,6 +16,10 @@ from tests.services.desk import Desk
 from tests.services.test_upkeep_backup import _break_page, _cut_journal
 from tests.store import rows as made
 
+pytestmark = pytest.mark.sqlite_only(
+    "looks at a file and what lies beside it; a server's check is in tests/cli/test_commands.py"
+)
+
 
 @pytest.fixture
 def well(desk: Desk) -> Desk:

@@ -23,14 +23,11 @@ from tests.services.test_upkeep_archive import die, in_child
 
 EVENING_S = 8 * 3600 + 60
 """From the desk's 10:30 to 18:31."""
+KEPT_BY_US = "the daily backup, archive and vacuum are of a file: a server keeps itself, as its own test here shows"
 
 
 def upkeep(desk: Desk) -> Upkeep:
     return Upkeep(desk.url, clock=desk.clock, alerts=desk.alerts)
-
-
-def set_(desk: Desk, name: str, value: str) -> None:
-    desk.sql("INSERT OR REPLACE INTO config (key, value, updated_at) VALUES (?, ?, 1)", f"riskguard.{name}", value)
 
 
 def records(desk: Desk) -> list[tuple[Any, ...]]:
@@ -60,6 +57,7 @@ def test_when_it_is_time(row: Row) -> None:
     assert is_time(DatabaseSettings(upkeep_time=row.setting), now_us) is (row.due == "yes")
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_once_a_day_whoever_asks(desk: Desk) -> None:
     """Two daemons and many minutes make one backup and one archiving a day; the next day makes the next."""
     aged.fill(desk.path)
@@ -78,12 +76,13 @@ def test_once_a_day_whoever_asks(desk: Desk) -> None:
     assert archive.plan(desk.url, clock=desk.clock).rows == 0
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_what_is_switched_off_is_not_done(desk: Desk, tmp_path: Path) -> None:
     """Each has its switch; a backup goes where the setting says, and so many are kept."""
-    set_(desk, "upkeep_archive", "off")
-    set_(desk, "upkeep_vacuum", "off")
-    set_(desk, "backup_keep", "1")
-    set_(desk, "backup_directory", str(tmp_path))
+    desk.configure("upkeep_archive", "off")
+    desk.configure("upkeep_vacuum", "off")
+    desk.configure("backup_keep", "1")
+    desk.configure("backup_directory", str(tmp_path))
     desk.clock.advance(EVENING_S)
 
     assert upkeep(desk).tick() == ["backup"]
@@ -93,9 +92,10 @@ def test_what_is_switched_off_is_not_done(desk: Desk, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*-backup-*.db"))) == 1
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_a_failure_is_recorded_told_and_tried_three_times(desk: Desk) -> None:
     """A directory that is not there: one record, three attempts, three alerts; archive and vacuum are done all the same."""
-    set_(desk, "backup_directory", "/nowhere/at/all/backups")
+    desk.configure("backup_directory", "/nowhere/at/all/backups")
     desk.clock.advance(EVENING_S)
     runs = upkeep(desk)
 
@@ -106,6 +106,7 @@ def test_a_failure_is_recorded_told_and_tried_three_times(desk: Desk) -> None:
     assert len(told) == 3 and all("no directory" in message for message in told)
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_an_error_nobody_thought_of_ends_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is recorded as such, and the next work is done."""
 
@@ -119,6 +120,7 @@ def test_an_error_nobody_thought_of_ends_nothing(desk: Desk, monkeypatch: pytest
     assert records(desk)[0][3] == "FAILED" and "a bug" in desk.alerts.said[0][2]
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_a_run_whose_process_died_is_taken_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at work it leaves a record without an end; the next to ask does it, once."""
     desk.clock.advance(EVENING_S)
@@ -131,6 +133,7 @@ def test_a_run_whose_process_died_is_taken_over(desk: Desk, monkeypatch: pytest.
     assert records(desk)[0] == ("backup", "2025-06-02", 2, "DONE")
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_while_another_is_at_it_nothing_is_claimed(desk: Desk) -> None:
     """A run in progress belongs to whoever holds the lock, however long it takes."""
     desk.clock.advance(EVENING_S)
@@ -139,6 +142,7 @@ def test_while_another_is_at_it_nothing_is_claimed(desk: Desk) -> None:
     assert records(desk) == []
 
 
+@pytest.mark.sqlite_only(KEPT_BY_US)
 def test_stopping_ends_it_soon_and_tomorrow_goes_on(desk: Desk) -> None:
     """What is stopped is recorded as not done."""
     aged.fill(desk.path)
@@ -185,9 +189,18 @@ def test_a_long_run_holds_no_sweep_up(desk: Desk, monkeypatch: pytest.MonkeyPatc
 
 
 def test_it_never_raises_for_a_database_it_cannot_use(desk: Desk) -> None:
-    """A file that is gone is a line in the log, not the end of a thread."""
+    """A database that is gone is a line in the log, not the end of a thread."""
     desk.guard.close()
-    desk.path.rename(desk.path.with_name("elsewhere.db"))
+    desk.lose()
     desk.clock.advance(EVENING_S)
 
     assert upkeep(desk).tick() == []
+
+
+def test_only_a_file_is_kept_by_us(desk: Desk, store_kind: str) -> None:
+    """Of a server nothing is copied, moved or given back, and no run of it is claimed: its own programs do that."""
+    desk.clock.advance(EVENING_S)
+    kept = ["backup", "archive", "vacuum"] if store_kind == "sqlite" else []
+
+    assert upkeep(desk).tick() == kept
+    assert [kind for kind, *_ in records(desk)] == kept

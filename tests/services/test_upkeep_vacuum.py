@@ -17,6 +17,8 @@ from riskguard.store.engines.sqlite import APPLICATION_ID, SCHEMA_VERSION, WAL_B
 from tests.services import aged
 from tests.services.desk import Desk, locked
 
+pytestmark = pytest.mark.sqlite_only("gives a file's pages back; a server has autovacuum, and the command says so")
+
 CLOSED_S = 6 * 3600
 """From the desk's 10:30 to 16:30: the market has closed."""
 

@@ -22,7 +22,7 @@ from riskguard.services.feeds.doors import Door, Doors, NewSecret
 from riskguard.services.feeds.webhook import KEEP_IDS_US, Webhook
 from riskguard.store.database import Database
 from riskguard.store.secrets import keys as sources
-from tests.services.desk import ACCOUNT, SECOND, Desk, locked
+from tests.services.desk import ACCOUNT, SECOND, Desk
 from tests.services.feeding import Feed, posting
 
 BASE = "https://desk.example.org"
@@ -113,7 +113,7 @@ def test_without_the_database_it_says_so(hook: Hook, monkeypatch: pytest.MonkeyP
     secret = hook.new_secret()
     assert hook.post(secret, posting("A"))[0] == 200
     monkeypatch.setattr("riskguard.services.feeds.webhook.WAIT_S", 0.05)
-    with locked(hook.desk.path):
+    with hook.desk.unwritable():
         assert hook.post(secret, posting("B"))[0] == 503
     assert hook.post(secret, posting("B"))[0] == 200 and len(hook.kept()) == 2
 
@@ -248,14 +248,14 @@ def test_many_at_once_are_all_kept(hook: Hook) -> None:
 def test_the_secret_is_sealed_and_shows_nowhere(
     hook: Hook, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Not in the file, a log, a repr, or the memory of the doors."""
+    """Not in the database, a log, a repr, or the memory of the doors."""
     caplog.set_level(logging.DEBUG)
     secret = hook.new_secret()
     path = secret.url.rpartition("/")[2]
     hook.post(secret, posting(omsErrorDescription="see https://x:hunter22hunter@y", accessToken="t0p-s3cret-token-1"))
     hook.post(NewSecret(ACCOUNT, 1, secret.url + "x", "", 1), posting())
     logging.getLogger("riskguard").warning("a slip: %s", path)
-    stored = hook.desk.path.read_bytes() + Path(f"{hook.desk.path}-wal").read_bytes()
+    stored = hook.desk.stored()
 
     shown = caplog.text + "".join(capfd.readouterr()) + repr(secret) + repr(hook.doors.standing())
     for word in (path, secret.signing_key, "t0p-s3cret-token-1"):
