@@ -56,17 +56,22 @@ def direction(
         if order.sign < 0 and order.product == "CNC":
             return Direction.SHORT_DELIVERY, ()
         verdict: Verdict = (_INCREASING, ())
-    elif order.sign < 0 and order.product == "CNC":
-        verdict = _exit(order.quantity, line.sellable(), line.selling, line, -1)
-        if verdict[0] is not _REDUCING:
-            return Direction.SHORT_DELIVERY, ()
-    elif order.sign < 0:
-        verdict = _exit(order.quantity, line.near if line.near > 0 else 0, line.selling, line, -1)
     else:
-        verdict = _exit(order.quantity, -line.near if line.near < 0 else 0, line.buying, line, 1)
+        sign = order.sign
+        verdict = _exit(order.quantity, closable(line, sign), line.selling if sign < 0 else line.buying, line, sign)
+        if sign < 0 and order.product == "CNC" and verdict[0] is not _REDUCING:
+            return Direction.SHORT_DELIVERY, ()
     if instrument is not None and instrument.option_type and order.product not in DELIVERY_PRODUCTS:
         return _with_cover(order, verdict, instrument, positions, instruments)
     return verdict
+
+
+def closable(line: Line, sign: int) -> int:
+    """Return how many units of *line* an order of that sign (+1 buys, -1 sells) could close, were nothing working."""
+    if sign < 0 and line.product == "CNC":
+        return line.sellable()
+    near = line.near * -sign
+    return near if near > 0 else 0
 
 
 def _exit(quantity: int, held: int, leaving: int, line: Line, sign: int) -> Verdict:

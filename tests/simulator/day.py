@@ -69,7 +69,7 @@ class Day:
     echo: bool = False
     step: int = 0
     done: list[str] = field(default_factory=list)
-    halted: set[str] = field(default_factory=set)  # scopes whose kill was acknowledged and not released
+    halted: dict[str, set[str]] = field(default_factory=dict)  # plans of the kills acknowledged and not released, by scope
     reducing: bool = False  # a release said REDUCE_ONLY
     halts: list[Halt] = field(default_factory=list)
     carried: dict[Any, int] = field(default_factory=dict)  # what came in from the day before
@@ -136,10 +136,11 @@ class Day:
             not any(each.code.value == "CHECK_BROKEN" for each in decision.rejects),
             f"no check breaks: {decision.explain()}",
         )
-        if decision.approved and (self.halted or self.reducing):
+        # What another exit has to make room for is only a promise: it is held to when it is sent.
+        if decision.approved and (self.halted or self.reducing) and not decision.cancel_first:
             takes_away = self.truth.reduces(order.instrument, order.side, order.quantity)
             self.hold_to(
-                takes_away, f"nothing that adds risk is approved under {self.halted or 'REDUCE_ONLY'}: {order!r}"
+                takes_away, f"nothing that adds risk is approved under {[*self.halted] or 'REDUCE_ONLY'}: {order!r}"
             )
         if decision.approved and self.halted:
             self.hold_to(emergency is not None, f"no approval while halted: {order!r}")
@@ -150,6 +151,9 @@ class Day:
         assert decision.permit is not None
         correlation_id = decision.approved_order.correlation_id
         emergency = decision.permit.row.emergency_by
+        asked = decision.adjusted_to or decision.order
+        self.read()
+        takes_away = self.truth.reduces(asked.instrument, asked.side, asked.quantity)
         try:
             with decision.permit.sending() as wire:
                 wire.order_id = self.world.broker.place(decision.approved_order)
@@ -165,6 +169,8 @@ class Day:
         self.hold_to(
             not (reached and self.halted and not emergency), "what was not sent before a kill is not sent after it"
         )
+        if decision.cancel_first and reached and (self.halted or self.reducing):
+            self.hold_to(takes_away, f"an exit that waited for room closes what is held: {asked!r}")
         self.sent.append(decision.order)
         self.count("sent")
         return bool(reached)
@@ -214,7 +220,7 @@ class Day:
 
     def _halt(self, scope: str, plan: str, from_us: int, after: int | None = None) -> None:
         self.read()
-        self.halted.add(scope)
+        self.halted.setdefault(scope, set()).add(plan)
         if self.halts and self.halts[-1].to is None:
             self.halts[-1].plans.add(plan)
             return
@@ -236,10 +242,10 @@ class Day:
         except ReleaseRefusedError as e:
             self.say(f"    refused: {e}")
             return False
-        self.halted.discard(scope)
+        self.halted.pop(scope, None)  # and with the kills their runs end: what they had not closed yet stays
         # Of GLOBAL it says how GLOBAL stands; an account may have a halt of its own.
         if account is not None and released.state is not TradingState.HALTED:
-            self.hold_to(not self.halted, f"a release of {scope} lifts no other halt: {self.halted}")
+            self.hold_to(not self.halted, f"a release of {scope} lifts no other halt: {[*self.halted]}")
             self.reducing = released.state is TradingState.REDUCE_ONLY
         if not self.halted and self.halts and self.halts[-1].to is None:
             self.halts[-1].to = len(self.truth.events)
@@ -337,7 +343,7 @@ class Day:
         stuck = [run for run in runs if run not in asking and run not in waiting]
         self.hold_to(not stuck, f"every kill run ends, or says what a person must decide: {runs}")
         self._judge_halts()
-        if not runs and self.halts and self.halts[-1].to is None and "flatten" in self.halts[-1].plans:
+        if not runs and any("flatten" in plans for plans in self.halted.values()):
             # What was carried in is another day's decision: a plan closes it only where it names the product.
             left = {line: net for line, net in self.truth.net.items() if net and line not in self.carried}
             self.hold_to(not left, f"a kill that flattens leaves nothing: {left}")

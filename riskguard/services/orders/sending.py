@@ -6,7 +6,8 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from riskguard.core.state import Cause, severest
+from riskguard.core.direction import closable
+from riskguard.core.state import Cause, TradingState, severest
 from riskguard.errors import PermitNotSendableError, RiskGuardError
 from riskguard.services.kill import latch
 from riskguard.services.orders.permits import Permit
@@ -139,4 +140,9 @@ def _unsendable(row: permits.PermitRow, causes: tuple[Cause, ...], loaded: Loade
     resting = sorted(each.order_id or each.key for each in working if first & {each.order_id, each.key})
     if resting:
         return f"cancel {', '.join(resting)} first: this exit needs their room"
+    if row.kind == "NEW" and row.direction == "REDUCING" and (first or state is not TradingState.ACTIVE):
+        # What made room for it may have filled in place of being cancelled: then this would open the other side.
+        left = closable(line, 1 if row.side == "BUY" else -1) if line is not None else 0
+        if row.quantity > left:
+            return f"{left} of its {row.quantity} are left to close: ask again"
     return ""
