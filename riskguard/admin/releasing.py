@@ -77,6 +77,7 @@ def review(
         standing, said = _judged(session, store, account, by, approver, typed_scope, only, now_us)
         numbers = releases.breaches(session, standing.owner, max(0, standing.since_us // 1_000_000 - NUMBERS_BEFORE_S))
         gone = tuple(said for kill_id in sorted(standing.kills) for said in releases.steps(session, kill_id))
+        gone += _unfinished(session, standing)
         store.roll_back(session)
     state = standing.returns_to()
     causes = tuple(each.sentence() for each in (*standing.causes, *standing.above, *standing.losses()))
@@ -126,7 +127,8 @@ def release(
             standing, refused = _judged(session, store, account, by, approver, typed_scope, only, now_us)
             if refused:
                 raise ReleaseRefusedError(refused)
-            generation = _write(session, store, standing, by, reason, approver, now_us)
+            undone = _unfinished(session, standing)
+            generation = _write(session, store, standing, by, reason, approver, undone, now_us)
     except BaseException as e:  # also a person's Ctrl-C: a switch must not stay off for a release that was not
         said = switches.lock_again(opened)
         if said:
@@ -137,16 +139,17 @@ def release(
     kill_ids = tuple(sorted(standing.kills))
     halt.lower_flags(store.directories, frozenset(kill_ids))
     still_lost = _bring_back(store, standing.lost)
+    left = "".join(f"; {each}, and ends there" for each in undone)
     owner, state = standing.owner, standing.returns_to()
     if still_lost:
         said = f"{only or owner} stays HALTED: {still_lost}; {len(kill_ids)} kill(s) released by {by}"
-        return Release(owner, TradingState.HALTED, kill_ids, said)
+        return Release(owner, TradingState.HALTED, kill_ids, said + left)
     said = f"{only or owner} is {state.name}; {len(kill_ids)} kill(s) released by {by}"
     if state > standing.own_state():
         cause = max(standing.above, key=lambda each: each.state)
         said = f"{only or owner} stays {state.name}: {cause.sentence()}; {len(kill_ids)} kill(s) of its own released by {by}"
     said += "".join(f"; `{each / halt.HALT}` is there again" for each in standing.lost)
-    return Release(owner, state, kill_ids, said)
+    return Release(owner, state, kill_ids, said + left)
 
 
 def _bring_back(store: Store, lost: tuple[Path, ...]) -> str:
@@ -178,7 +181,15 @@ def _judged(
     return standing, objection_to(session, standing, accounts, by, approver, typed_scope, now_us)
 
 
-def _write(session: Session, store: Store, standing: Standing, by: str, reason: str, approver: str, now_us: int) -> int:
+def _unfinished(session: Session, standing: Standing) -> tuple[str, ...]:
+    """Return what the kills this release ends have not done yet: positions may be open that a plan was to close."""
+    return tuple(said for kill_id in sorted(standing.kills) for said in releases.unfinished(session, kill_id))
+
+
+def _write(
+    session: Session, store: Store, standing: Standing, by: str, reason: str, approver: str, undone: tuple[str, ...],
+    now_us: int,
+) -> int:  # fmt: skip
     """Write the release in the open transaction: the act, its journal entry, what it takes back. Returns the generation."""
     owner, kill_ids = standing.owner, sorted(standing.kills)
     action_id = controls.open_action(session, owner, "RELEASE", by, reason, now_us, " ".join(kill_ids))
@@ -188,6 +199,7 @@ def _write(session: Session, store: Store, standing: Standing, by: str, reason: 
         "causes": [each.sentence() for each in standing.causes], **({"only": standing.only} if standing.only else {}),
         **({"approver": approver} if approver else {}),
         **({"made_again": [str(each / halt.HALT) for each in standing.lost]} if standing.lost else {}),
+        **({"unfinished": list(undone)} if undone else {}),
     }  # fmt: skip
     head = journal.append(session, owner, "RELEASE", contents, now_us)
     let_go(session, standing, by, reason, action_id, now_us)

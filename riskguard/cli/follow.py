@@ -54,7 +54,11 @@ def follow(url: str, accounts: Iterable[str], *, show: bool, wait_s_max: float) 
 
 
 def proven(run: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return what is proven stopped and what is not, in plain words; each names the account's own steps."""
+    """
+    Return what is proven stopped and what is not, in plain words; each names the account's own steps.
+
+    Of a run that a release ended before its plan was done nothing is: what was found until then may be done again since.
+    """
     done: list[str] = []
     not_done: list[str] = []
     over = run["state"] == "DONE"
@@ -64,13 +68,21 @@ def proven(run: dict[str, Any]) -> tuple[list[str], list[str]]:
         "CANCEL": "nothing that adds risk rests", "FLATTEN": "what the plan covers is flat",
         "VERIFY": "both read twice at the broker", "LOCK": "the broker's own switch is on",
     }  # fmt: skip
-    done.append("no new order that adds risk passes riskguard")
+    stopped = "no new order that adds risk passes riskguard"
+    if over and not is_over(run):
+        return [], [stopped, *(said[step] for step in steps)]
+    done.append(stopped)
     for number, step in enumerate(steps):
         if step == "LOCK" and over and not run["locked"]:
             not_done.append(said[step])
         else:
             (done if number < reached else not_done).append(said[step])
     return done, not_done
+
+
+def is_over(run: dict[str, Any]) -> bool:
+    """Say whether the run did what its plan says, and read it back: one that a release ended first did not."""
+    return run["state"] == "DONE" and not kills.cut_short(run["plan"], run["state"], run["step"])
 
 
 def _shown(show: bool) -> AbstractContextManager[Callable[[list[KillRun]], None]]:

@@ -200,17 +200,21 @@ def say_runs(runs: list[dict[str, Any]]) -> None:
     """Name what is proven stopped and what is not, account by account."""
     if not runs:
         return
-    from riskguard.cli.follow import proven
+    from riskguard.cli.follow import is_over, proven
 
     for run in runs:
-        word = "proven" if run["state"] == "DONE" else "NOT proven"
+        word = "proven" if is_over(run) else "NOT proven"
         why = f", {run['blocked_by']}" if run["blocked_by"] else ""
         print(f"{run['account']}: {run['state']} at {run['step']} ({word}{why}): {run['detail']}")
         done, not_done = proven(run)
-        print(f"  proven: {'; '.join(done)}")
+        if done:
+            print(f"  proven: {'; '.join(done)}")
         if not_done:
             print(f"  NOT proven: {'; '.join(not_done)}")
-            print(f"  carry it on: riskguard kill --resume {run['account']}")
+            if run["state"] == "DONE" and not is_over(run):
+                print(f"  nobody carries it on: kill again, or close what is left: riskguard exit {run['account']}")
+            else:
+                print(f"  carry it on: riskguard kill --resume {run['account']}")
 
 
 def _user() -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from riskguard.services.kill.killrun import STEPS_OF
-from riskguard.store.kills import KillRun
+from riskguard.store.kills import KillRun, cut_short
 
 COLOURS = {"OPEN": "yellow", "DONE": "green", "BLOCKED": "bold red"}
 DETAIL_MAX = 100
@@ -54,6 +54,6 @@ def table(standing: list[KillRun], elapsed_s: float) -> Table:
 def steps_done(run: KillRun) -> int:
     """Return how many steps of its plan are behind the run."""
     steps = STEPS_OF.get(run.kill_plan, ())
-    if run.state == "DONE":
+    if run.state == "DONE" and not cut_short(run.kill_plan, run.state, run.step):
         return len(steps)
     return steps.index(run.step) if run.step in steps else 0

@@ -37,7 +37,9 @@ def resume(given: Arguments) -> int:
 
 
 def _report(given: Arguments, runs: list[dict[str, Any]], say_runs: Any) -> int:
-    status = 0 if all(run["state"] == "DONE" for run in runs) else 1
+    from riskguard.cli.follow import is_over
+
+    status = 0 if all(is_over(run) for run in runs) else 1
     if given.json:
         import json
 

@@ -78,7 +78,7 @@ END_KILL = prepare(
     sa.update(kill_runs)
     .where(_k.kill_id == param("of_kill"), sa.text("state <> 'DONE'"))
     .values(
-        state=fixed("DONE"), step=fixed("WATCH"), detail=param("said"), ended_at_us=param("now_us"),
+        state=fixed("DONE"), detail=param("said"), ended_at_us=param("now_us"),
         lease_until_us=sa.null(), watch_until_us=sa.null(), token=_k.token + 1,
     )
 )  # fmt: skip
@@ -267,10 +267,19 @@ def may_tell(session: Session, run_id: int, now_us: int, again_us: int) -> bool:
 
 
 def end_kills(session: Session, kill_ids: tuple[str, ...], said: str, now_us: int) -> None:
-    """End what follows these kills: they are released, and what is allowed again must not be cancelled."""
+    """
+    End what follows these kills: they are released, and what is allowed again must not be cancelled.
+
+    The step stays where it was: what a run never came to, nobody may take for done.
+    """
     for kill_id in kill_ids:
         session.run(END_KILL, of_kill=kill_id, said=said[:500], now_us=now_us)
         session.run(STOP_WATCH, of_kill=kill_id)
+
+
+def cut_short(plan: str, state: str, step: str) -> str:
+    """Return the step at which a run was ended before its plan was done; "" where it was done, or still goes on."""
+    return "" if state != "DONE" or step == "WATCH" or plan == "halt" else step
 
 
 def intend(

@@ -59,13 +59,15 @@ EXPIRE = prepare(
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
     .values(state=fixed("EXPIRED"), ended_at_us=param("now_us"))
 )
-_VOID = (
+_TAKE_BACK = (
     sa.update(permits)
-    .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.direction != fixed("REDUCING"))
+    .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"))
     .values(state=fixed("VOID"), ended_at_us=param("now_us"), detail=param("why"))
 )
+_VOID = _TAKE_BACK.where(_p.direction != fixed("REDUCING"))
 VOID = prepare(_VOID)
 VOID_STRATEGY = prepare(_VOID.where(_p.strategy == param("of_strategy")))
+VOID_HALTED = prepare(_TAKE_BACK.where(sa.or_(_p.direction != fixed("REDUCING"), _p.emergency_by == fixed(""))))
 _MOVE = (
     sa.update(permits)
     .where(
@@ -344,6 +346,16 @@ def void_increasing(session: Session, account: str, now_us: int, why: str, strat
             VOID_STRATEGY, of_account=account, of_strategy=strategy, now_us=now_us, why=why[:300]
         ).rowcount
     return session.run(VOID, of_account=account, now_us=now_us, why=why[:300]).rowcount
+
+
+def void_halted(session: Session, account: str, now_us: int, why: str) -> int:
+    """
+    Void what a kill keeps from being sent: all but the exits somebody stands behind.
+
+    An exit that cannot leave takes nothing away, and while it lasts nobody may use the room it holds: neither the kill run
+    for a stop that comes back or an exit of its own, nor a person for theirs.
+    """
+    return session.run(VOID_HALTED, of_account=account, now_us=now_us, why=why[:300]).rowcount
 
 
 def sent_since(session: Session, account: str, since_us: int) -> bool:

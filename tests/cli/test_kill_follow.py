@@ -22,16 +22,19 @@ PROVEN = table("""
     broker   DONE     WATCH    yes     no new order|rests|flat|read twice|own switch  -
     broker   DONE     WATCH    no      no new order|rests|flat|read twice      own switch
     broker   OPEN     LOCK     no      no new order|rests|flat|read twice      own switch
+    flatten  DONE     FLATTEN  no      -                                       no new order|rests|flat|read twice
+    cancel   DONE     CANCEL   no      -                                       no new order|rests|read twice
+    halt     DONE     CANCEL   no      no new order                            -
 """)
 
 
 @pytest.mark.parametrize("row", PROVEN, ids=str)
 def test_what_is_proven_and_what_is_not(row: Row) -> None:
-    """Each step that is behind the run is proven; each it has not passed is named as not."""
+    """Each step that is behind the run is proven; each it has not passed is named as not. Ended before its end, nothing is."""
     from riskguard.cli.follow import proven
 
     done, not_done = proven({"plan": row.plan, "state": row.state, "step": row.step, "locked": row.has("locked")})
-    for said, wanted in ((done, row.proven), (not_done, row.opt("not_proven"))):
+    for said, wanted in ((done, row.opt("proven")), (not_done, row.opt("not_proven"))):
         words = [] if wanted is None else wanted.split("|")
         assert len(said) == len(words), said
         assert all(word in each for word, each in zip(words, said, strict=True)), said
@@ -43,6 +46,31 @@ def test_a_kill_ends_by_naming_what_is_proven(shell: Shell) -> None:
     assert got.status == 0
     assert "  proven: no new order that adds risk passes riskguard; nothing that adds risk rests" in got.out
     assert "NOT proven" not in got.out
+
+
+ENDED = table("""
+    state    step     word        way_out
+    DONE     WATCH    (proven)    -
+    DONE     FLATTEN  NOT_proven  nobody_carries_it_on:_kill_again
+    BLOCKED  FLATTEN  NOT_proven  carry_it_on:_riskguard_kill_--resume_leader
+""")
+
+
+@pytest.mark.parametrize("row", ENDED, ids=str)
+def test_a_run_that_a_release_ended_is_not_reported_as_done(row: Row, capsys: pytest.CaptureFixture[str]) -> None:
+    """Released while somebody followed it: the report and the status of `--resume` do not say that the account is flat."""
+    from riskguard.cli.kill import Arguments, say_runs
+    from riskguard.cli.resume import _report
+
+    run = {"account": "leader", "plan": "flatten", "state": row.state, "step": row.step, "locked": False,
+           "blocked_by": "", "detail": "released by priya"}  # fmt: skip
+    status = _report(Arguments(), [run], say_runs)
+    said = capsys.readouterr().out
+
+    assert status == (0 if row.opt("way_out") is None else 1)
+    assert row.word.replace("_", " ") in said
+    assert ("what the plan covers is flat" in said.partition("NOT proven:")[0]) == (status == 0), said
+    assert (row.opt("way_out") or "").replace("_", " ") in said
 
 
 def test_a_terminal_sees_a_table(shell: Shell) -> None:

@@ -147,7 +147,7 @@ class Play(RuleBasedStateMachine):
     def kill(self, account: str | None) -> None:
         assert self.desk.kill(account, plan="halt").exit_status == 0
         self.killed[account or "GLOBAL"] = self.desk.clock.now_us()
-        self.reserved.clear()  # what adds is void; an exit waits for a release, and by then its ten seconds are over
+        self.reserved.clear()  # nobody stands behind any of them: all are void
 
     @rule()
     def kill_by_sql(self) -> None:

@@ -98,11 +98,28 @@ def test_a_late_run_is_told(desk: Desk) -> None:
 def test_a_finished_run_is_told(desk: Desk) -> None:
     """That it is done, and what is proven."""
     desk.kill(plan="cancel")
-    desk.sql("UPDATE kill_runs SET state = 'DONE', detail = 'nothing pending that adds risk'")
+    desk.sql("UPDATE kill_runs SET state = 'DONE', step = 'WATCH', detail = 'nothing pending that adds risk'")
     look(desk, Watch(), Watch())
 
     assert sum(row[0] == "KILL_RUN_DONE" for row in told(desk)) == 1
-    assert "nothing pending that adds risk" in message(desk, "KILL_RUN_DONE")
+    assert "the kill is done: nothing pending that adds risk" in message(desk, "KILL_RUN_DONE")
+
+
+def test_a_run_that_a_release_ended_is_not_told_as_done(make_desk: Callable[..., Desk]) -> None:
+    """A position a plan was to close is still there: nobody may read that what followed the kill is done."""
+    from riskguard import admin
+
+    desk = make_desk(hold_s=0)
+    desk.sweep()
+    desk.hold(10)
+    desk.kill(plan="flatten")
+    desk.sweep()
+    admin.release(desk.store, "leader", by="asha", reason="looked at it", clock=desk.clock)
+    look(desk)
+
+    assert desk.rows("SELECT state, step FROM kill_runs") == [("DONE", "CANCEL")]
+    assert [each.net for each in desk.broker.positions()] == [10]
+    assert "ended at CANCEL, not finished: released by asha" in message(desk, "KILL_RUN_DONE")
 
 
 def test_a_release_is_told(make_desk: Callable[..., Desk]) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from riskguard import admin
 from riskguard.brokers.paper import PaperSettings
+from riskguard.cli.progress import steps_done
 from riskguard.core.seen import SeenProfile
 from riskguard.services.kill import backstop
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.kill.killrun.plans import TELL_AGAIN_US
 from riskguard.services.kill.killrun.watch import WATCH_EVERY_US
-from riskguard.store.kills import KillRun
+from riskguard.store.kills import KillRun, cut_short
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, e4
 from tests.services.killing import Judge, drive, hold, net_of, quote_all, rest, told
@@ -251,6 +253,40 @@ def test_people_hear_of_a_blocked_run_again_and_again(desk: Desk) -> None:
     desk.clock.advance(TELL_AGAIN_US / SECOND)
     runner.advance()
     assert len(desk.alerts.said) == before + 1
+
+
+class Released:
+    """A broker that takes so long over its orders that somebody has released the account meanwhile."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.took = desk, 0
+
+    def orders(self) -> Any:
+        self.took += 1
+        if self.took == 1:
+            admin.release(self.desk.store, ACCOUNT, by="asha", reason="looked at it", clock=self.desk.clock)
+        return self.desk.broker.orders()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.desk.broker, name)
+
+
+def test_a_run_released_in_the_middle_of_a_round_is_not_said_to_be_done(make_desk: Callable[..., Desk]) -> None:
+    """Its position is there: neither people nor whoever carries it on may take the end of the run for a proof."""
+    desk = make_desk(hold_s=0)
+    quote_all(desk)
+    hold(desk, "share+10")
+    desk.sweep()
+    desk.sweep(6)
+    desk.kill(plan="flatten")
+    broker = Released(desk)
+    (run,) = KillRunner(desk.guard, ACCOUNT, broker, desk.alerts).advance()  # type: ignore[arg-type]
+
+    assert broker.took == 1 and net_of(desk) == {"1333:INTRADAY": 10}
+    assert (run.state, run.step, cut_short(run.kill_plan, run.state, run.step)) == ("DONE", "CANCEL", "CANCEL")
+    assert steps_done(run) == 0
+    (said,) = [message for _account, _severity, message in desk.alerts.said if "(plan flatten)" in message]
+    assert said.endswith("(plan flatten) ended at CANCEL, not finished: released by asha")
 
 
 class Telling:

@@ -4,6 +4,7 @@ Release: a person, a reason, preconditions; it names the kills it ends, and neve
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -800,6 +801,53 @@ def test_the_kill_run_of_a_released_kill_stops(desk: Desk) -> None:
     assert "released" in desk.one("SELECT detail FROM kill_runs")
     assert [(order.order_id, order.is_live) for order in desk.broker.orders()] == [(resting.permit.row.order_id, True)]
     assert KillRunner(desk.guard, ACCOUNT, desk.broker).advance() == []
+
+
+UNFINISHED = table("""
+    plan     sweeps  said
+    flatten  0       `flatten`_of_`leader`_is_not_finished,_it_is_at_CANCEL
+    flatten  1       `flatten`_of_`leader`_is_not_finished,_it_is_at_CANCEL:_nothing_that_adds_risk_rests
+    flatten  9       -
+    cancel   1       `cancel`_of_`leader`_is_not_finished,_it_is_at_CANCEL:_nothing_that_adds_risk_rests
+    halt     0       -
+""")
+
+
+@pytest.mark.parametrize("row", UNFINISHED, ids=str)
+def test_a_release_says_what_its_kill_had_not_finished(desk: Desk, row: Row) -> None:
+    """
+    A plan that was to close a position and has not is ended, also under another halt: nobody may take it for done.
+
+    The review says so before, the release and the journal after; of what is over, or owes nothing, none of them does.
+    """
+    desk.quote("100")
+    desk.past(desk.order("BUY", 10, "100", product="INTRADAY"))
+    desk.sweep()
+    desk.kill(None, plan=row.plan)
+    desk.kill(plan="cancel")
+    for _ in range(row.number("sweeps") - 1):
+        desk.clock.advance(3)
+        desk.quote("100")
+        desk.sweep()
+    desk.clock.advance(MINUTE)
+    desk.quote("100")
+    if row.number("sweeps"):
+        desk.sweep()
+    expected = row.said.replace("_", " ") if row.said != "-" else ""
+
+    found = admin.review(desk.store, None, clock=desk.clock)
+    done = release(desk, None)
+
+    assert [each for each in found.gone if "not finished" in each] == ([expected] if expected else [])
+    assert done.said.endswith(f"; {expected}, and ends there" if expected else "released by asha"), done.said
+    entry = json.loads(desk.one("SELECT body FROM decisions WHERE kind = 'RELEASE'"))
+    assert entry.get("unfinished", []) == ([expected] if expected else [])
+    held = sum(each.net for each in desk.broker.positions())
+    for _ in range(4):
+        desk.clock.advance(3)
+        desk.sweep()
+    assert sum(each.net for each in desk.broker.positions()) == held == (0 if row.sweeps == "9" else 10)
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
 
 
 def test_a_void_permit_stays_void(desk: Desk) -> None:

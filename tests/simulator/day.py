@@ -69,7 +69,7 @@ class Day:
     echo: bool = False
     step: int = 0
     done: list[str] = field(default_factory=list)
-    halted: dict[str, set[str]] = field(default_factory=dict)  # plans of the kills acknowledged and not released, by scope
+    halted: dict[str, set[str]] = field(default_factory=dict)  # by scope: plans of kills acknowledged, not released
     reducing: bool = False  # a release said REDUCE_ONLY
     halts: list[Halt] = field(default_factory=list)
     carried: dict[Any, int] = field(default_factory=dict)  # what came in from the day before
@@ -221,10 +221,13 @@ class Day:
     def _halt(self, scope: str, plan: str, from_us: int, after: int | None = None) -> None:
         self.read()
         self.halted.setdefault(scope, set()).add(plan)
+        number = len(self.truth.events) if after is None else after
         if self.halts and self.halts[-1].to is None:
-            self.halts[-1].plans.add(plan)
-            return
-        self.halts.append(Halt(from_us, len(self.truth.events) if after is None else after, {plan}, dict(self.carried)))
+            if self.halts[-1].plans != {"halt"} or plan == "halt":
+                self.halts[-1].plans.add(plan)
+                return
+            self.halts[-1].to = number  # nobody was to touch an order before this one
+        self.halts.append(Halt(from_us, number, {plan}, dict(self.carried)))
 
     def note_kill(self, scope: str, plan: str = "cancel") -> None:
         """A kill that did not come through `kill`: a flag alone, a row by SQL."""

@@ -15,7 +15,7 @@ from riskguard.core.quote import Quote
 from riskguard.services.kill.killrun import covering, flatten, verify
 from riskguard.services.orders import sending
 from riskguard.services.orders.guard import RiskGuard
-from riskguard.store import folding, halt, loader
+from riskguard.store import folding, halt, loader, permits
 from tests.simulator.world import World
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -34,7 +34,8 @@ def flags_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def sending_looks_at_nothing(patch: pytest.MonkeyPatch) -> None:
-    """What was approved before a kill still goes out after it."""
+    """What was approved before a kill still goes out after it: it is not taken back, and nobody looks again at the wire."""
+    patch.setattr(permits, "void_halted", lambda *_: 0)
     patch.setattr(sending, "_unsendable", lambda *_: "")
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from riskguard.core.money import to_e4
+from riskguard.services.kill.killrun import flatten, verify
+from tests.core.tables import Row, table
 from tests.reliability.claiming import Claims
 from tests.services.desk import ACCOUNT, SHARE
 from tests.simulator import people
@@ -108,6 +110,51 @@ def test_the_control_an_approval_under_a_halt_is_seen(places: tuple[Path, Path])
         day.note_kill(ACCOUNT)
         with pytest.raises(Broken, match=r"seed 1.*nothing that adds risk"):
             day.trade(day.order(SHARE, "BUY", 5, day.world.price_e4(SHARE)))
+    finally:
+        day.world.close()
+
+
+FLATTENS = table("""
+    everybody  account  released  run    left
+    halt       flatten  -         does   0
+    halt       flatten  leader    does   10
+    halt       flatten  GLOBAL    does   0
+    halt       flatten  GLOBAL    fails  broken
+    flatten    halt     GLOBAL    does   10
+    flatten    halt     leader    fails  broken
+""")
+
+
+@pytest.mark.parametrize("row", FLATTENS, ids=str)
+def test_a_flatten_is_owed_until_its_own_kill_is_released(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, row: Row
+) -> None:
+    """
+    A release ends the runs of its own scope, and no other halt takes their plans over: what they had not closed stays.
+
+    The control: where a kill that flattens still stands, and its run passes the share over, the promise is broken.
+    """
+    day = a_day(places, f"flatten-{row.everybody}-{row.released}-{row.run}")
+    if row.run == "fails":
+        for module in (flatten, verify):
+            monkeypatch.setattr(module, "covered", lambda *_: [])
+    try:
+        assert day.trade(day.order(SHARE, "BUY", 10, day.world.price_e4(SHARE) + to_e4("1")))
+        day.world.pass_time(3)
+        day.sweep()
+        day.kill(None, row.everybody)
+        day.kill(ACCOUNT, row.account)
+        if row.released != "-":
+            day.world.pass_time(61)
+            day.sweep()  # the first of the two looks a run wants before it closes anything
+            assert day.release(None if row.released == "GLOBAL" else ACCOUNT)
+        if row.left == "broken":
+            with pytest.raises(Broken, match="a kill that flattens leaves nothing"):
+                day.settle()
+            return
+        day.try_exit = lambda: None  # type: ignore[method-assign]  # a person's exit at the day's end is another matter
+        day.settle()
+        assert day.truth.held(SHARE.key) == row.number("left")
     finally:
         day.world.close()
 

@@ -18,6 +18,7 @@ from riskguard.services.alerts import deliveries
 from riskguard.services.alerts.message import Notice, notice
 from riskguard.store.calendar import calendar
 from riskguard.store.database import Database
+from riskguard.store.kills import cut_short
 from riskguard.store.tables.control import control_actions, risk_violations
 from riskguard.store.tables.journal import accounts, refusal_repeats
 from riskguard.store.tables.runs import kill_runs, sweeps
@@ -101,8 +102,11 @@ def _kills(connection: sa.Connection, now_us: int) -> Iterator[Notice]:
             said = f"closing or cancelling in {row.scope}, nobody is halted: {why}"
             yield notice(row.account, "warning", said, now_us, code="TASK", once=f"task:{row.kill_id}:{row.account}")
         if row.state == "DONE":
+            # Of a kill that found no account there is nothing to do: its row is over as it is written.
+            step = cut_short(row.kill_plan, row.state, row.step) if row.account != "GLOBAL" else ""
+            ended = f"ended at {step}, not finished" if step else "is done"
             said = (
-                f"what followed {'the kill' if row.halts else 'the breach'} is done: {row.detail or 'nothing was left'}"
+                f"what followed {'the kill' if row.halts else 'the breach'} {ended}: {row.detail or 'nothing was left'}"
             )
             once = f"kill-done:{row.id}:{row.reruns}"
             yield notice(row.account, "warning", said, now_us, code="KILL_RUN_DONE", once=once)

@@ -24,6 +24,11 @@ STEPS = prepare(
     .where(_k.kill_id == param("kill_id"))
     .order_by(_s.id)
 )
+UNFINISHED = prepare(
+    sa.select(_k.account, _k.kill_plan, _k.step, _k.detail)
+    .where(_k.kill_id == param("kill_id"), _k.state != fixed("DONE"), _k.kill_plan != fixed("halt"))
+    .order_by(_k.id)
+)
 
 
 def breaches(session: Session, account: str, since_s: int) -> tuple[str, ...]:
@@ -39,4 +44,12 @@ def steps(session: Session, kill_id: str) -> tuple[str, ...]:
     return tuple(
         f"{step} {target}: {detail}" if state == "DONE" else f"{step} {target}: {state}: {detail}"
         for step, target, state, detail in session.rows(STEPS, kill_id=kill_id)
+    )
+
+
+def unfinished(session: Session, kill_id: str) -> tuple[str, ...]:
+    """Return where the runs of a kill stand that are not over: a release ends them there. The plan `halt` owes nothing."""
+    return tuple(
+        f"`{plan}` of `{account}` is not finished, it is at {step}" + (f": {detail}" if detail else "")
+        for account, plan, step, detail in session.rows(UNFINISHED, kill_id=kill_id)
     )

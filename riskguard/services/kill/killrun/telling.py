@@ -23,7 +23,7 @@ class LogOnly:
 
 
 def tell(guard: RiskGuard, alerts: Alerts, before: KillRun, after: KillRun) -> None:
-    """Say what changed: BLOCKED again every few minutes, over all processes; DONE once. Never raises."""
+    """Say what changed: BLOCKED again every few minutes, over all processes; DONE, or ended early, once. Never raises."""
     try:
         if after.state == "BLOCKED":
             with guard.store.session(durable=False, wait_s=5.0) as session:
@@ -36,7 +36,9 @@ def tell(guard: RiskGuard, alerts: Alerts, before: KillRun, after: KillRun) -> N
                 )
         elif after.state == "DONE" and before.state != "DONE":
             severity = "critical" if ALONE in after.detail else "warning"
-            alerts.tell(after.account, severity, f"{_what(after)} is done: {after.detail}")
+            step = kills.cut_short(after.kill_plan, after.state, after.step)
+            ended = f"ended at {step}, not finished" if step else "is done"
+            alerts.tell(after.account, severity, f"{_what(after)} {ended}: {after.detail}")
     except StoreError as e:
         log.warning("kill run %s: telling waits: %s", after.id, e)
 
