@@ -84,7 +84,9 @@ def test_each_group_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     rows = RUNS[name](directory)
 
     assert rows
-    assert all(row.measured is not None and row.measured >= 0 for row in rows)
+    # What a process takes over a bare one is a difference: of one round each, beside other programs, that may be anything.
+    differences = name == "starting"
+    assert all(row.measured is not None and (differences or row.measured >= 0) for row in rows)
     assert all((row.verdict != "") == (row.budget is not None) for row in rows)
 
 
