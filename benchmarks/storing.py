@@ -60,7 +60,8 @@ def _round(directory: Path, stage: Stage, *, approve: bool) -> dict[str, list[fl
     Time EACH answers, their raw twins and bare inserts, in turn.
 
     The twin runs what the guard ran on a copy of the same database, recorded from the guard itself: same SQL
-    text, same values, same connection settings (the guard's own `connect`), BEGIN IMMEDIATE to COMMIT.
+    text, same values, the guard's own `connect`, BEGIN IMMEDIATE to COMMIT. The twin of a refusal waits for the disk in its
+    COMMIT; the guard syncs the log behind its own.
     """
     script = _recorded(stage.copied(directory / "recorded"), approve)
     live, twin, bare = (stage.copied(directory / name) for name in ("live", "twin", "bare"))

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from riskguard.core.decide import Decision
 from riskguard.core.direction import Direction
+from riskguard.core.state import TradingState
 from riskguard.store.bounds import LIVE_PERMIT_STATES
 from riskguard.store.session import Session
 from riskguard.store.spelling import fixed, greater, insert_into, lesser, param, prepare, sa, tables
@@ -64,10 +65,15 @@ _TAKE_BACK = (
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"))
     .values(state=fixed("VOID"), ended_at_us=param("now_us"), detail=param("why"))
 )
-_VOID = _TAKE_BACK.where(_p.direction != fixed("REDUCING"))
-VOID = prepare(_VOID)
-VOID_STRATEGY = prepare(_VOID.where(_p.strategy == param("of_strategy")))
-VOID_HALTED = prepare(_TAKE_BACK.where(sa.or_(_p.direction != fixed("REDUCING"), _p.emergency_by == fixed(""))))
+_ADDS_RISK = _p.direction != fixed("REDUCING")
+_VOID = _TAKE_BACK.where(_ADDS_RISK)
+_VOID_HALTED = _TAKE_BACK.where(sa.or_(_ADDS_RISK, _p.emergency_by == fixed("")))
+VOIDS = {  # by the state, and whether of one strategy alone
+    (TradingState.REDUCE_ONLY, False): prepare(_VOID),
+    (TradingState.REDUCE_ONLY, True): prepare(_VOID.where(_p.strategy == param("of_strategy"))),
+    (TradingState.HALTED, False): prepare(_VOID_HALTED),
+    (TradingState.HALTED, True): prepare(_VOID_HALTED.where(_p.strategy == param("of_strategy"))),
+}
 _MOVE = (
     sa.update(permits)
     .where(
@@ -337,25 +343,16 @@ def expire(session: Session, account: str, now_us: int) -> int:
     return session.run(EXPIRE, of_account=account, now_us=now_us).rowcount
 
 
-def void_increasing(session: Session, account: str, now_us: int, why: str, strategy: str = "") -> int:
+def void(session: Session, account: str, state: TradingState, now_us: int, why: str, strategy: str = "") -> int:
     """
-    Void what adds risk and was not sent, of one *strategy* or of all; an order on the wire is the kill run's to chase.
-    """
-    if strategy:
-        return session.run(
-            VOID_STRATEGY, of_account=account, of_strategy=strategy, now_us=now_us, why=why[:300]
-        ).rowcount
-    return session.run(VOID, of_account=account, now_us=now_us, why=why[:300]).rowcount
-
-
-def void_halted(session: Session, account: str, now_us: int, why: str) -> int:
-    """
-    Void what a kill keeps from being sent: all but the exits somebody stands behind.
+    Void what was not sent and *state* keeps from being sent, of one *strategy* or of all: what adds risk, and under HALTED
+    also every exit nobody stands behind. An order on the wire is the kill run's to chase.
 
     An exit that cannot leave takes nothing away, and while it lasts nobody may use the room it holds: neither the kill run
     for a stop that comes back or an exit of its own, nor a person for theirs.
     """
-    return session.run(VOID_HALTED, of_account=account, now_us=now_us, why=why[:300]).rowcount
+    whose = {"of_account": account, **({"of_strategy": strategy} if strategy else {})}
+    return session.run(VOIDS[state, bool(strategy)], **whose, now_us=now_us, why=why[:300]).rowcount
 
 
 def sent_since(session: Session, account: str, since_us: int) -> bool:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from riskguard.core.money import to_e4
+
+
+def stories(path: Path) -> dict[str, str]:
+    """Return what a file of expectations says, by name: parts with a blank line between, each headed by its name."""
+    found: dict[str, str] = {}
+    for part in path.read_text(encoding="utf-8").strip().split("\n\n"):
+        name, _, rest = part.partition("\n")
+        found[name.rstrip(":")] = rest
+    return found
 
 
 class Row:

@@ -33,7 +33,7 @@ from riskguard.core.charges import (
 )
 from riskguard.core.charges.turnover import Scrip
 from riskguard.core.money import to_e4, to_text
-from tests.core.tables import Row, table
+from tests.core.tables import Row, stories, table
 from tests.core.test_charges import HEAD, ROW, TABLE, edited, fill
 
 EXPECTED = Path(__file__).with_name("charges_said.txt")
@@ -271,19 +271,10 @@ DAYS = (
 )  # fmt: skip
 
 
-def parts() -> dict[str, str]:
-    """Return what is expected, by name."""
-    found: dict[str, str] = {}
-    for part in EXPECTED.read_text(encoding="utf-8").strip().split("\n\n"):
-        name, _, rest = part.partition("\n")
-        found[name.rstrip(":")] = rest
-    return found
-
-
 @pytest.mark.parametrize("said", DAYS, ids=lambda each: each.__name__)
 def test_a_day_is_charged_and_explained_to_the_letter(said: Any) -> None:
     """Whoever reads a note trusts its words as much as its figures; the figures themselves have tests of their own."""
-    assert "\n".join(said()) == parts()[said.__name__]
+    assert "\n".join(said()) == stories(EXPECTED)[said.__name__]
 
 
 def test_a_marginal_cost_is_of_its_plan() -> None:

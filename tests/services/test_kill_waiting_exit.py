@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from riskguard.core.state import TradingState
 from riskguard.store import permits
 from tests.services.desk import Desk
 from tests.services.killing import Judge, net_of
@@ -16,7 +17,7 @@ from tests.services.killing import Judge, net_of
 
 def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Void only what adds risk: the exit stays reserved until it expires."""
-    monkeypatch.setattr(permits, "void_halted", permits.void_increasing)
+    monkeypatch.setitem(permits.VOIDS, (TradingState.HALTED, False), permits.VOIDS[TradingState.REDUCE_ONLY, False])
 
 
 def killed(desk: Desk, plan: str) -> list[str]:

@@ -20,6 +20,7 @@ import pytest
 from riskguard.core.decide import Decision
 from riskguard.errors import DecisionUnknownError
 from riskguard.store.engines import sqlite as lite
+from tests.core.tables import Row, table
 from tests.services.desk import Desk
 
 pytestmark = pytest.mark.sqlite_only("what happens to a file; PostgreSQL syncs its own log")
@@ -136,3 +137,29 @@ def test_a_file_taken_out_of_wal_mode_is_synced_by_sqlite(desk: Desk) -> None:
     assert desk.guard.check(asked).recorded
     with desk.store.session(durable=False) as session:
         assert session.connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+ASKED_AGAIN = table("""
+    order    how      syncs
+    refused  check    1
+    refused  basket   1
+    let out  check    0
+""")
+
+
+@pytest.mark.parametrize("row", ASKED_AGAIN, ids=str)
+def test_a_refusal_another_process_wrote_is_told_after_a_sync(
+    desk: Desk, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer may not have synced it yet: whoever is asked the same and tells it waits for the disk, too."""
+    asked = desk.order(quantity=LARGE if row.order == "refused" else 10)
+    other = desk.another_guard()
+    ask = other.check if row.how == "check" else lambda order: other.check_basket([order])
+    first = (desk.guard.check if row.how == "check" else lambda order: desk.guard.check_basket([order]))(asked)
+    synced: list[int] = []
+    plain = lite.sync
+    monkeypatch.setattr(lite, "sync", lambda log: (synced.append(log), plain(log)))
+    again = ask(asked)
+
+    assert again.approved == first.approved == (row.order == "let out")
+    assert len(synced) == row.number("syncs")

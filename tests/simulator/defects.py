@@ -35,7 +35,7 @@ def flags_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 def sending_looks_at_nothing(patch: pytest.MonkeyPatch) -> None:
     """What was approved before a kill still goes out after it: it is not taken back, and nobody looks again at the wire."""
-    patch.setattr(permits, "void_halted", lambda *_: 0)
+    patch.setattr(permits, "void", lambda *_: 0)
     patch.setattr(sending, "_unsendable", lambda *_: "")
 
 

@@ -83,7 +83,7 @@ def record_kill(
     changes = controls.latch(session, owner, by, reason, now_us)
     for account in dict.fromkeys((owner, *concerned)):
         session.read_heads(account)
-        permits.void_halted(session, account, now_us, f"killed: {reason}"[:300])
+        permits.void(session, account, TradingState.HALTED, now_us, f"killed: {reason}")
         contents = {
             "scope": scope, "kill_id": kill_id, "plan": plan, "cause": cause, "by": by, "reason": reason,
             "changes": changes if account == owner else [],
@@ -152,7 +152,7 @@ def _follow_sql(session: Session, name: str, cause: Cause, kill_id: str, now_us:
                 ADD_RUN, kill_id=kill_id, account=account, scope=cause.scope, kill_plan="cancel", state="OPEN", cause="SQL",
                 by_whom=cause.by, reason=cause.detail, started_at_us=now_us, deadline_us=now_us + KILL_RUN_LIFE_US,
             )  # fmt: skip
-            permits.void_halted(session, account, now_us, "killed by SQL")
+            permits.void(session, account, TradingState.HALTED, now_us, "killed by SQL")
             session.run(BUMP_EPOCH, of_account=account)
 
 

@@ -309,7 +309,7 @@ class RiskGuard:
         whose = f"STRATEGY:{strategy}" if strategy else f"ACCOUNT:{account}"
         cause = Cause(whose, state, "LIMIT_BREACHED", said, "riskguard", decision.decided_at_us)
         controls.raise_cause(session, account, cause)
-        permits.void_increasing(session, account, decision.decided_at_us, said, strategy)
+        permits.void(session, account, state, decision.decided_at_us, said, strategy)
 
     def _keep_limits(self, session: Session, loaded: Loaded, decision: Decision) -> None:
         if decision.limits_digest and decision.limits_digest not in self.kept.limit_sets:

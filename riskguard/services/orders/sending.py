@@ -26,7 +26,7 @@ ANSWER_WAIT_S = 2.0
 
 
 def mark_sent(guard: RiskGuard, permit: Permit) -> None:
-    """Mark SENT in a FULL transaction, looking at the state again; see `Permit.sending`."""
+    """Mark SENT in a durable transaction, looking at the state again; see `Permit.sending`."""
     try:
         _mark_sent(guard, permit, permit.row.account)
     except WideNeededError:

@@ -106,7 +106,7 @@ def _write(session: Session, account: Account, action: Action, now_us: int) -> N
         cause = Cause(scope, action.state, action.cause, finding.message, "sweep", now_us)
         controls.raise_cause(session, account.name, cause, soft=action.soft, limit_id=limit.id)
         if scope == f"ACCOUNT:{account.name}":
-            permits.void_increasing(session, account.name, now_us, finding.message)
+            permits.void(session, account.name, action.state, now_us, finding.message)
     plan = action.task or (limit.plan if action_kills_part else "")
     if plan in tasks.PLANS:
         _request(session, account, limit, scope, plan, action.cause, finding.message, now_us)
@@ -153,7 +153,7 @@ def _broke(session: Session, account: Account, limit: Limit, error: Exception, n
     log.error("%s: %s\n%s", account.name, said, redacted(trace))
     cause = Cause(scope, TradingState.REDUCE_ONLY, BROKEN, said, "sweep", now_us)
     controls.raise_cause(session, account.name, cause, limit_id=limit.id)
-    permits.void_increasing(session, account.name, now_us, said)
+    permits.void(session, account.name, TradingState.REDUCE_ONLY, now_us, said)
     contents = {"action": "REDUCE_ONLY", "limit": limit.id, "finding": said, "digest": account.limits.digest}
     journal.append(session, account.name, "STATE", contents, now_us)
     return [Finding(BROKEN, "critical", said, limit.id)]

@@ -28,6 +28,7 @@ from riskguard.core.seen import Seen, SeenFunds, SeenProfile
 from riskguard.core.state import Cause, TradingState
 from tests.core.builders import FUTURE, NOW, SECOND, SHARE, account, inr, line, option
 from tests.core.live.sights import TIERS, Watch
+from tests.core.tables import stories
 
 HOURS = Calendar.parse(data.calendar_text())
 LINE = (*SHARE.key, "INTRADAY")
@@ -353,21 +354,12 @@ def trades_per_day() -> Iterator[Watch]:
         yield watch
 
 
-def parts() -> dict[str, str]:
-    """Return what is expected, by the name of the story."""
-    found: dict[str, str] = {}
-    for part in EXPECTED.read_text(encoding="utf-8").strip().split("\n\n"):
-        name, _, rest = part.partition("\n")
-        found[name.rstrip(":")] = rest
-    return found
-
-
 @pytest.mark.parametrize("name", SAID)
 def test_what_a_live_check_says(name: str) -> None:
     """Every look of the story in turn, to the letter."""
-    assert "\n".join(each for watch in SAID[name]() for each in words(watch)) == parts()[name]
+    assert "\n".join(each for watch in SAID[name]() for each in words(watch)) == stories(EXPECTED)[name]
 
 
 def test_every_live_check_is_heard() -> None:
     """A new check that nobody listens to is a gap that would not be seen."""
-    assert {check.name for check in LIVE_CHECKS} <= set(SAID) == set(parts())
+    assert {check.name for check in LIVE_CHECKS} <= set(SAID) == set(stories(EXPECTED))

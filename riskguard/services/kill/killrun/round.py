@@ -2,7 +2,7 @@
 One round of a kill run: what it saw, where the run stands, and the writes that come before and after each act.
 
 Each write to the broker is a row unique by (run, step, round, target): intended, marked SENT by compare-and-set on the
-lease's token in a FULL transaction, answered. A holder whose token moved stops where it is.
+lease's token in a durable transaction, answered. A holder whose token moved stops where it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from riskguard.core.account import Account
 from riskguard.core.seen import Seen
+from riskguard.core.state import TradingState
 from riskguard.errors import BrokerRefusedError, BrokerUnavailableError, RiskGuardError
 from riskguard.ports import Broker
 from riskguard.redaction import redacted
@@ -287,7 +288,7 @@ def _taken_over(
         take_over(session, run.account, date, seen, now_us, "kill-run")
         permits.expire(session, run.account, now_us)
         if run.halts:
-            permits.void_increasing(session, run.account, now_us, "killed")
+            permits.void(session, run.account, TradingState.HALTED, now_us, "killed")
         count, youngest_us = kills.in_doubt(session, run.account)
         session.read_heads(run.account)
         group = loader.group_of(session, run.account) or ""
