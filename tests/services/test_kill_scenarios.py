@@ -29,6 +29,14 @@ SCENARIOS = table("""
     cancel   share+3                 stop10@90                     -                                DONE              share stop
     cancel   share-3                 buystop10@110                 -                                DONE              share stop
     cancel   share+3                 stop10@90,sell10@120          -                                DONE              share stop
+    cancel   share+3                 stop10@90                     modify:refuse                    DONE              share stop
+    cancel   share+3                 stop10@90                     modify:lost*1                    DONE              share stop
+    cancel   share+3                 stop10@90                     modify:silent*1                  DONE              share stop
+    cancel   share+3                 stop10@90                     modify:deaf                      DONE              share stop
+    cancel   share+3                 stop10@90                     modify:fail*2                    DONE              share stop
+    cancel   share+3                 stop10@90                     transit=6                        DONE              share stop
+    flatten  share+3                 stop10@90                     modify:refuse                    DONE              -
+    flatten  share+3                 stop10@90                     modify:lost*1                    DONE              -
     cancel   share+10                stop6@90,stop6@91             -                                DONE              share stops
     flatten  share+3                 stop10@90                     -                                DONE              -
     cancel   share+10                stop10@90,sell10@110          -                                DONE              share stop

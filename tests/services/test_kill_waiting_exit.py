@@ -21,7 +21,11 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def killed(desk: Desk, plan: str) -> list[str]:
-    """Long 5 behind a stop of 15, an exit of 5 waits to be sent, and a kill; returns what was ever wrong at the broker."""
+    """
+    Long 5 behind a stop of 15 nobody may change, an exit of 5 waits to be sent, and a kill.
+
+    Returns what was ever wrong at the broker.
+    """
     desk.sweep()
     desk.quote("100")
     desk.hold(15)
@@ -30,6 +34,7 @@ def killed(desk: Desk, plan: str) -> list[str]:
     desk.sweep(6)
     desk.quote("100")
     assert desk.guard.check(exit_ := desk.order("SELL", 5, "120")).approved
+    desk.broker.behave("modify", "refuse", 1)
     desk.clock.advance(1)
     from_us = desk.clock.now_us()
     desk.kill(plan=plan)

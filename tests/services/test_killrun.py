@@ -69,9 +69,9 @@ CANCELS = table("""
     10    SELL  4         STOP_LOSS  89     90       PENDING    4
     10    SELL  10        LIMIT      110    -        PENDING    10
     10    SELL  11        LIMIT      110    -        CANCELLED  0
-    10    SELL  11        STOP_LOSS  89     90       CANCELLED  10
+    10    SELL  11        STOP_LOSS  89     90       PENDING    10
     -10   BUY   10        STOP_LOSS  111    110      PENDING    10
-    -10   BUY   11        STOP_LOSS  111    110      CANCELLED  10
+    -10   BUY   11        STOP_LOSS  111    110      PENDING    10
     -10   SELL  1         LIMIT      110    -        CANCELLED  0
 """)
 
@@ -80,7 +80,7 @@ CANCELS = table("""
 def test_plan_cancel_takes_what_adds_risk_and_keeps_protective_exits(desk: Desk, row: Row) -> None:
     """
     By what the order can still do to the position, whoever sent it; the position itself is kept. A stop larger than the
-    position would open another: it goes, and comes back as large as what is held.
+    position would open another: it is made as large as what is held.
     """
     desk.quote("100")
     if row.number("held"):

@@ -26,9 +26,11 @@ from riskguard.services import overview
 from riskguard.services.kill import killswitch
 from riskguard.services.kill.killrun import KillRunner
 from riskguard.services.kill.killswitch import engage
+from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import books, controls, halt
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, REFUSED, Desk
+from tests.services.killing import quote_all, rest
 
 MINUTE = 60
 
@@ -848,6 +850,46 @@ def test_a_release_says_what_its_kill_had_not_finished(desk: Desk, row: Row) -> 
         desk.sweep()
     assert sum(each.net for each in desk.broker.positions()) == held == (0 if row.sweeps == "9" else 10)
     assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+
+
+class ReleasedMeanwhile:
+    """A broker during whose first cancellation somebody releases the account."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.said = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.desk.broker, name)
+
+    def cancel(self, order_id: str) -> None:
+        self.desk.broker.cancel(order_id)
+        if not self.said:
+            self.said = release(self.desk).said
+
+
+@pytest.mark.parametrize("in_the_middle", [True, False])
+def test_a_release_names_the_stop_its_kill_took_away_for_an_exit(desk: Desk, in_the_middle: bool) -> None:
+    """
+    The leg of a super order goes for the exit of its line; a release in that moment ends the run before the exit goes.
+
+    The position stands without its stop: the release says which. One that comes after the exit has nothing to say of it.
+    """
+    quote_all(desk)
+    rest(desk, "supernow10")
+    desk.sweep(6)
+    desk.kill(plan="flatten")
+    desk.clock.advance(MINUTE)
+    broker = ReleasedMeanwhile(desk)
+    sweeper = Sweeper(desk.guard, ACCOUNT, broker if in_the_middle else desk.broker)
+    for _ in range(6):
+        desk.clock.advance(3)
+        quote_all(desk)
+        sweeper.sweep()
+    said = broker.said if in_the_middle else release(desk).said
+
+    assert ("on NSE_EQ:1333:INTRADAY was taken away for an exit and is not put back" in said) == in_the_middle
+    assert sum(each.net for each in desk.broker.positions()) == (10 if in_the_middle else 0)
 
 
 def test_a_void_permit_stays_void(desk: Desk) -> None:

@@ -167,8 +167,9 @@ def broker_fault(day: Day) -> None:
     """Something at the broker answers wrongly, some times; then a strategy meets it."""
     operation, how = day.chance.choice(
         (("place", "silent"), ("place", "lost"), ("place", "refuse"), ("place", "fail"), ("place", "reject"), ("place", "hang"),
-         ("cancel", "deaf"), ("cancel", "refuse"), ("cancel", "fail"), ("cancel", "silent"), ("orders", "fail"),
-         ("positions", "fail"), ("trades", "fail"), ("all", "fail"))
+         ("cancel", "deaf"), ("cancel", "refuse"), ("cancel", "fail"), ("cancel", "silent"), ("modify", "refuse"),
+         ("modify", "lost"), ("modify", "silent"), ("modify", "deaf"), ("orders", "fail"), ("positions", "fail"),
+         ("trades", "fail"), ("all", "fail"))
     )  # fmt: skip
     times = day.chance.randint(1, 4)
     day.world.broker.behave(operation, how, times)

@@ -233,7 +233,7 @@ class KillStepRow(Row):
 
     id: Whole | None = Field(default=None, description="given by the database; None in a row not written yet")
     run_id: Whole = Field(description="kill_runs.id")
-    step: Said = Field(description="CANCEL, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK")
+    step: Said = Field(description="CANCEL, SHRINK, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK")
     round: Whole = Field(ge=1, description="each look at the broker that found something left is a round")
     target: Text = Field(description="order id, or segment:security:product")
     state: Annotated[Text, one_of("INTENDED", "SENT", "DONE", "FAILED", "UNKNOWN")] = Field(

@@ -210,7 +210,7 @@ kill_steps = table(
     "kill_steps",
     row_id(),
     whole("run_id", nullable=False, doc="kill_runs.id"),
-    said("step", doc="CANCEL, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK"),
+    said("step", doc="CANCEL, SHRINK, CONVERT, ASIDE, FLATTEN, REPRICE, PUT_BACK, EXIT_ALL, LOCK"),
     whole("round", nullable=False, at_least=1, doc="each look at the broker that found something left is a round"),
     text("target", nullable=False, doc="order id, or segment:security:product"),
     word(

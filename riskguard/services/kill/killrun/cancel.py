@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from riskguard.core.seen import SeenOrder
-from riskguard.services.kill.killrun import aside, reasons
-from riskguard.services.kill.killrun.judging import comes_back, is_stop, judge
+from riskguard.services.kill.killrun import aside, reasons, shrinking
+from riskguard.services.kill.killrun.judging import Judged, comes_back, is_stop, judge
 from riskguard.services.kill.killrun.plans import CANCEL_TRIES_MAX, back_off_us
 from riskguard.services.kill.killrun.round import Round
 
@@ -28,8 +28,9 @@ def cancel(round_: Round) -> None:
         if round_.clean("nothing that adds risk rests"):
             round_.move("OPEN", "FLATTEN" if round_.plan_has("FLATTEN") else "VERIFY", "nothing that adds risk rests")
         return
-    stuck = [order for order in judged.adding if not cancel_one(round_, order)]
-    if any(_protection_lost(round_, order) for order in judged.adding):
+    ending = [order for order in judged.adding if not _made_to_fit(round_, order, judged)]
+    stuck = [order for order in ending if not cancel_one(round_, order)]
+    if any(_protection_lost(round_, order) for order in ending):
         round_.look_again()  # a stop may have gone with it: it comes back in the same breath
         naked = aside.restore_all(round_) or naked
     said = f"{len(judged.adding)} orders to cancel" + (f", {doubt}" if doubt else "")
@@ -43,6 +44,15 @@ def cancel(round_: Round) -> None:
             round_.block(urgent)
         else:
             round_.late(said, _kept_by_the_broker(round_, judged.adding, said))
+
+
+def _made_to_fit(round_: Round, order: SeenOrder, judged: Judged) -> bool:
+    """Make a stop smaller that would protect if it were; returns False for what has to be cancelled."""
+    units = judged.fits.get(order.order_id)
+    if units is None or not shrinking.can(round_, order):
+        return False
+    shrinking.shrink(round_, order, units)
+    return True
 
 
 def cancel_one(round_: Round, order: SeenOrder) -> bool:
@@ -74,7 +84,8 @@ def _protection_lost(round_: Round, order: SeenOrder) -> str:
     Return the stop that goes when *order* goes, as JSON; "" for none.
 
     Cancelling the entry of a super order ends its legs, and with them the stop of what has filled already. A stop larger
-    than what it guards would open a position with the rest of it: it goes, and comes back as large as what is held.
+    than what it guards would open a position with the rest of it: where it cannot be made smaller it goes, and comes back
+    as large as what is held.
     """
     if comes_back(order):
         guarded = _guarded(round_, order)

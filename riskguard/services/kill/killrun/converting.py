@@ -48,18 +48,30 @@ def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
     step_id = round_.intend("CONVERT", order.order_id, f"close {order.remaining} {said}", client_order_id=name)
     if step_id is None:
         return
-    state, answer = change(round_, step_id, order.order_id, name, price_e4)
+    state, answer = change(round_, step_id, order.order_id, name, *exits_at(price_e4))
     round_.answered(step_id, state, answer)
 
 
-def change(round_: Round, step_id: int, order_id: str, name: str, price_e4: int | None) -> tuple[str, str]:
-    """Mark a change SENT and send it; returns what came of it. Its message is counted by its permit."""
+def exits_at(price_e4: int | None) -> tuple[dict[str, Any], ...]:
+    """Return the changes that make an exit of an order: to a limit, and where a rule about prices is in its way, to market."""
+    market = {"order_type": "MARKET"}
+    if price_e4 is None:
+        return (market,)
+    return {"order_type": "LIMIT", "price": to_text(price_e4), "trigger_price": None}, market
+
+
+def change(round_: Round, step_id: int, order_id: str, name: str, *wanted: dict[str, Any]) -> tuple[str, str]:
+    """
+    Mark a change SENT and send it; returns what came of it. Its message is counted by its permit.
+
+    Of *wanted* the first is asked for, and the second only where the first is refused for its price.
+    """
     modify = modify_of(round_.broker)
     try:
-        decision = _permitted(round_, order_id, name, price_e4)
+        decision = _permitted(round_, order_id, name, wanted[0])
         codes = {each.code for each in decision.rejects}
-        if price_e4 is not None and codes and codes <= naming.PRICE_CODES:
-            decision = _permitted(round_, order_id, name + naming.AT_MARKET, None)
+        if codes and codes <= naming.PRICE_CODES and len(wanted) > 1:
+            decision = _permitted(round_, order_id, name + naming.AT_MARKET, wanted[1])
         if not decision.approved or decision.permit is None:
             return "FAILED", decision.explain()
         round_.mark(step_id)
@@ -72,11 +84,7 @@ def change(round_: Round, step_id: int, order_id: str, name: str, price_e4: int 
     return "DONE", "the broker took the change"
 
 
-def _permitted(round_: Round, order_id: str, name: str, price_e4: int | None) -> Decision:
-    """Ask for the change: to a limit, or to a market order."""
-    changes: dict[str, Any] = {"order_type": "MARKET"}
-    if price_e4 is not None:
-        changes = {"order_type": "LIMIT", "price": to_text(price_e4), "trigger_price": None}
+def _permitted(round_: Round, order_id: str, name: str, changes: dict[str, Any]) -> Decision:
     return round_.guard.check_modify(
         order_id, account=round_.name, client_order_id=name, emergency_exit=f"kill-run:{round_.run.id}", **changes
     )

@@ -21,11 +21,13 @@ class Judged:
         adding: Live orders that may add risk, those that trade soonest first.
         unsure: Those that reduce only if our own fills are right: the broker's list has not caught up.
         kept: Those that can only take a position away.
+        fits: Of each stop among *adding* that would protect were it smaller: how many units of it, by its id.
     """
 
     adding: list[SeenOrder] = field(default_factory=list)
     unsure: list[SeenOrder] = field(default_factory=list)
     kept: list[SeenOrder] = field(default_factory=list)
+    fits: dict[str, int] = field(default_factory=dict)
 
 
 def judge(orders: tuple[SeenOrder, ...], account: Account, scope: str = "") -> Judged:
@@ -34,8 +36,8 @@ def judge(orders: tuple[SeenOrder, ...], account: Account, scope: str = "") -> J
 
     Together the kept exits of a line never exceed what it holds: two full stops would open a position where one closes
     it. Exits of one group count once, at the largest. Stops are kept before targets, the larger one before the smaller,
-    and ours before anybody's. A stop that does not fit comes back as large as what no kept stop guards (see `cancel`):
-    no target takes that room, it would leave the line without protection there.
+    and ours before anybody's. The largest stop that does not fit is made as large as what no kept stop guards (see
+    `cancel`): no target takes that room, it would leave the line without protection there.
     """
     live = [
         each for each in orders if each.is_live and holds(scope, each.exchange_segment, each.security_id, each.product)
@@ -64,7 +66,7 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
     near, far = _room(line, exits[0])
     own = {each.order_id for each in line.working.values() if each.strategy == KILL_RUN and each.order_id}
     groups: dict[str, int] = {}
-    taken, awaited = 0, False
+    taken, awaited = 0, ""
     for order in sorted(exits, key=lambda each: _worth(each, own)):
         counted = groups.get(order.group, 0) if order.group else 0
         more = max(0, order.remaining - counted)
@@ -82,7 +84,10 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
             found.unsure.append(order)
         else:
             found.adding.append(order)
-            awaited = awaited or (comes_back(order) and taken < near)
+            if comes_back(order) and taken < near:
+                awaited = awaited or order.order_id
+    if awaited and taken < near:
+        found.fits[awaited] = near - taken
 
 
 def _room(line: Line, order: SeenOrder) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from riskguard.core.money import to_text
 from riskguard.core.seen import SeenOrder
 from riskguard.services.kill.killrun import naming, prices
 from riskguard.services.kill.killrun.cancel import cancel_one
-from riskguard.services.kill.killrun.converting import change
+from riskguard.services.kill.killrun.converting import change, exits_at
 from riskguard.services.kill.killrun.covering import Covered
 from riskguard.services.kill.killrun.plans import REPRICE_AFTER_US, REPRICES_MAX
 from riskguard.services.kill.killrun.reasons import Reason
@@ -55,6 +55,6 @@ def _one(round_: Round, each: Covered, working: Working, order: SeenOrder) -> Re
     step_id = round_.intend("REPRICE", order.order_id, f"to {to_text(price_e4)}", client_order_id=name)
     if step_id is None:
         return None
-    state, said = change(round_, step_id, working.key, name, price_e4)
+    state, said = change(round_, step_id, working.key, name, *exits_at(price_e4))
     round_.answered(step_id, state, said)
     return None
