@@ -32,6 +32,10 @@ POLL_S = 0.5
 AT_DHAN = table("""
     plan     orders                            scenario            broken                             ends             left
     cancel   buy,stop,super,forever,alert,amo  -                   -                                  DONE             share,stop
+    cancel   wide                              -                   -                                  DONE             share,stop
+    cancel   wide                              -                   PUT_/orders/{id}:DH-906*9          DONE             share,stop
+    cancel   wide                              -                   PUT_/orders/{id}:reset_after*1     DONE             share,stop
+    cancel   wide                              -                   PUT_/orders/{id}:reset_before*1    DONE             share,stop
     cancel   buy                               -                   DELETE_/orders/{id}:reset_after*1  DONE             share
     cancel   buy                               -                   GET_/forever/orders:DH-904*3       DONE             share
     cancel   buy                               ip_registered=0     -                                  IP               share,buy
@@ -90,6 +94,13 @@ def rest(server: Sandbox, word: str) -> None:
     """Place past riskguard, as the broker's app or another program does."""
     dhan, share = client_of(server), {"security_id": "1333", "exchange_segment": "NSE_EQ", "quantity": 10}
     buy = {**share, "transaction_type": "BUY", "order_type": "LIMIT", "price": 90.0}
+    stop = {
+        "transaction_type": "SELL",
+        "order_type": "STOP_LOSS",
+        "product_type": "INTRADAY",
+        "price": 89.0,
+        "trigger_price": 90.0,
+    }
     at = {"exchangeSegment": "NSE_EQ", "securityId": "1333", "comparisonType": "PRICE_WITH_VALUE", "operator": "GREATER_THAN",
           "timeFrame": "DAY", "comparingValue": 180.0, "expDate": "2026-12-31", "frequency": "ONCE"}  # fmt: skip
     then = {"transactionType": "BUY", "exchangeSegment": "NSE_EQ", "productType": "INTRADAY", "orderType": "LIMIT",
@@ -97,9 +108,8 @@ def rest(server: Sandbox, word: str) -> None:
     answer = {
         "buy": lambda: dhan.place_order(**buy, product_type="INTRADAY"),
         "amo": lambda: dhan.place_order(**buy, product_type="INTRADAY", after_market_order=True),
-        "stop": lambda: dhan.place_order(
-            **share, transaction_type="SELL", order_type="STOP_LOSS", product_type="INTRADAY", price=89.0, trigger_price=90.0
-        ),
+        "stop": lambda: dhan.place_order(**share, **stop),
+        "wide": lambda: dhan.place_order(**{**share, **stop, "quantity": 25}),  # than what is held
         "super": lambda: dhan.place_super_order(**buy, product_type="INTRADAY", targetPrice=120.0, stopLossPrice=80.0),
         "forever": lambda: dhan.place_forever(**buy, product_type="CNC", trigger_Price=91.0),
         "alert": lambda: dhan.place_conditional_order(at, [then]),
@@ -175,6 +185,10 @@ def test_a_kill_at_dhan_ends_where_it_must(at_dhan: Callable[..., Any], row: Row
     held = {each.product: each.net for each in server.desk.positions(lagging=False) if each.net}
     assert held == ({"INTRADAY": 10} if "share" in left else {})
     assert resting(server) == sorted(left - {"share"})
+    stops = [
+        each.quantity - each.filled for each in server.desk.exchange.orders.values() if each.is_live and each.trigger_e4
+    ]
+    assert stops == [10] * ("stop" in left)
     net = 10
     for fill in server.desk.exchange.fills:
         net += fill.quantity if fill.order.side == "BUY" else -fill.quantity
