@@ -60,6 +60,7 @@ bench: $(STAMP)
 
 # Two tests at a time, then what measures time alone; one table of every claim at the end.
 soak: $(STAMP)
+	@tests/postgres/fetch_pgbouncer.sh || echo "no pgbouncer: its tests will say that they did not run"
 	$(BIN)/python -m tests.reliability.soak $(ARGS)
 
 fuzz: $(STAMP)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -82,6 +83,7 @@ _MOVE = (
 )  # fmt: skip
 SEND = prepare(_MOVE.values(state=fixed("SENT"), sent_at_us=param("now_us")))
 MOVE = prepare(_MOVE.values(state=param("to_state"), order_id=param("to_order_id"), detail=param("why")))
+MOVE_STATE = prepare(_MOVE.values(state=param("to_state"), detail=param("why")))
 END = prepare(
     _MOVE.values(
         state=param("to_state"), order_id=param("to_order_id"), detail=param("why"), ended_at_us=param("now_us")
@@ -292,13 +294,25 @@ def changes_of(session: Session, account: str, order: str) -> list[PermitRow]:
 
 def merge(session: Session, change: PermitRow, now_us: int) -> bool:
     """The broker took a change: the order is what it was to become, and the change holds nothing any more."""
-    becomes = json.loads(change.becomes)
-    session.run(
-        BECOME, of_account=change.account, of_id=change.changes_order, to_quantity=becomes["quantity"],
-        to_price_e4=becomes["price_e4"], to_trigger_e4=becomes["trigger_price_e4"], to_type=becomes["order_type"],
-        to_risk_e4=change.risk_price_e4,
-    )  # fmt: skip
+    become(session, change.account, change.changes_order, json.loads(change.becomes), change.risk_price_e4)
     return move(session, change, "MERGED", now_us, why="the broker took it")
+
+
+def become(
+    session: Session, account: str, client_order_id: str, terms: Mapping[str, Any], risk_price_e4: int | None
+) -> None:
+    """Give a working order other *terms*: `quantity` (the whole), `order_type`, `price_e4`, `trigger_price_e4`."""
+    session.run(
+        BECOME, of_account=account, of_id=client_order_id, to_quantity=terms["quantity"], to_price_e4=terms["price_e4"],
+        to_trigger_e4=terms["trigger_price_e4"], to_type=terms["order_type"], to_risk_e4=risk_price_e4,
+    )  # fmt: skip
+
+
+def refuse_merged(session: Session, account: str, client_order_id: str, why: str) -> None:
+    """Call a change refused that was merged: the broker did not make it."""
+    session.run(
+        MOVE_STATE, of_account=account, of_id=client_order_id, from_state="MERGED", to_state="REFUSED", why=why
+    )  # fmt: skip
 
 
 def count_message(session: Session, account: str, kind: str, now_us: int, client_order_id: str = "") -> None:

@@ -20,7 +20,7 @@ from riskguard.home import state_directories
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.services.wiring import open_guard
-from riskguard.store import halt
+from riskguard.store import halt, loader
 from tests.postgres.server import Cluster, prepared
 from tests.services.desk import ACCOUNT, fill, rulebook
 
@@ -32,6 +32,12 @@ SLACK_MS: Final = 150
 """What a busy machine may add to a deadline: threads are woken late, connections closed, a refusal is spooled."""
 
 _names = itertools.count(1)
+_watched: dict[Path, str] = {}
+"""By a server's sockets, the session in which its `risk` was swept: at midnight in India what it knows of the day ends."""
+
+
+def today() -> str:
+    return loader.session_date(SystemClock().now_us())
 
 
 @contextlib.contextmanager
@@ -84,10 +90,14 @@ def warm(url: str) -> None:
 @contextlib.contextmanager
 def serving(settings: str) -> Iterator[Cluster]:
     """A server of one test, whose database `risk` is watched and wide open."""
-    made = Cluster(settings, prepared(one_account))
+    day = today()
+    made = Cluster(settings, prepared(one_account, day))
     try:
-        yield made.start()
+        made.start()
+        _watched[made.sockets] = day
+        yield made
     finally:
+        _watched.pop(made.sockets, None)
         made.close()
 
 
@@ -95,7 +105,11 @@ def another(server: Cluster, **how: Any) -> str:
     """One more database on *server*: its URL. With *how* it is built, else a copy of `risk`."""
     name = f"risk{next(_names)}"
     if not how:
-        return server.create(name, "risk")
+        url = server.create(name, "risk")
+        if _watched.get(server.sockets) != today():
+            with tempfile.TemporaryDirectory() as home, a_host(Path(home)):
+                watch(url, (ACCOUNT,))
+        return url
     url = server.create(name)
     build(url, **how)
     return url

@@ -333,8 +333,12 @@ def cluster(settings: str = QUICK, data: Path | None = None) -> Iterator[Cluster
 
 
 @functools.cache
-def prepared(build: Callable[[str], object]) -> Path:
-    """A stopped cluster whose database `risk` *build* has filled (it is given the URL): copied for each test, never used."""
+def prepared(build: Callable[[str], object], day: str = "") -> Path:
+    """
+    A stopped cluster whose database `risk` *build* has filled (it is given the URL): copied for each test, never used.
+
+    What is built of a *day* is built anew for the next one.
+    """
     with cluster() as made:
         build(made.create("risk"))
         made.stop()

@@ -65,7 +65,7 @@ def rehearsed(words: Sequence[str]) -> list[str]:
 
 def run(words: Sequence[str], *, on_disk: bool = False) -> int:
     """Run pytest for what claims something, with soak figures; times are true only of files on a disk. Returns its status."""
-    command = [sys.executable, "-m", "pytest", "--claims-only", "--claims-log", str(LOG), *words]
+    command = [sys.executable, "-m", "pytest", "--claims-only", f"--claims-log={LOG}", *words]
     more = {"PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()} if on_disk else {}
     environment = {"RISKGUARD_FUZZ_MINUTES": FUZZ_MINUTES, **os.environ, "RISKGUARD_SOAK": "1", **more}
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

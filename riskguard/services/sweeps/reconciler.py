@@ -12,7 +12,7 @@ import json
 from riskguard.core.book import SETTLE_US
 from riskguard.core.seen import Seen, SeenOrder, SeenTrade
 from riskguard.services.sweeps import differences, unsolicited
-from riskguard.store import books, copies, loader, permits, sweeps, told_fills
+from riskguard.store import books, copies, loader, permits, sweeps, told_fills, unmade
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session, Store
 
@@ -176,6 +176,8 @@ def _settle(session: Session, permit: PermitRow, order: SeenOrder, now_us: int) 
     if order.is_live:
         if permit.state in ("SENT", "UNKNOWN", "GRANTED"):
             permits.move(session, permit, "ACKED", now_us, order_id=order.order_id, why="found at the broker")
+        elif permit.order_id == order.order_id and order.kind == "ORDER":
+            unmade.take_back(session, permit, order, now_us)
         return
     if order.filled > permit.filled_quantity:
         return  # the trade list lags the order list: what filled must reach the book first

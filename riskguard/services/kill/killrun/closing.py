@@ -36,7 +36,8 @@ def close(round_: Round, each: Covered) -> Reason | None:
     ours = round_.others.converted  # whether one did become an exit, its type in the book says
     own = [
         working for working in exits
-        if not working.protective and (working.strategy == KILL_RUN or working.order_id in ours)
+        if not working.protective and working.trigger_price_e4 is None
+        and (working.strategy == KILL_RUN or working.order_id in ours)
     ]  # fmt: skip
     others = [working for working in exits if working not in own]
     trouble = look_after(round_, each, own)

@@ -27,10 +27,13 @@ AGAIN_US = 6 * SECOND_US
 
 
 def can(round_: Round, order: SeenOrder) -> bool:
-    """Say whether *order* is a plain stop that this broker changes, and has not refused to."""
+    """Say whether *order* is a plain stop that this broker changes, and was asked for it less than twice in vain."""
     if modify_of(round_.broker) is None or order.kind != "ORDER" or order.order_type not in STOPS:
         return False
-    return sum(each.state == "FAILED" for each in round_.tries("CONVERT", order.order_id)) < TRIES_MAX
+    tries = round_.tries("CONVERT", order.order_id)
+    return len(tries) < TRIES_MAX or (
+        tries[-1].state != "FAILED" and round_.now_us - tries[-1].at_us < AGAIN_US
+    )  # fmt: skip
 
 
 def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
