@@ -5,11 +5,10 @@ exit, and does not clear it away first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from riskguard.services.kill.killrun import closing
+from riskguard.services.kill.killrun.round import Round
 from tests.services.desk import Desk
 from tests.services.killing import Judge, net_of
 
@@ -28,7 +27,7 @@ def flattened(desk: Desk) -> list[str]:
     desk.clock.advance(1)
     from_us = desk.clock.now_us()
     desk.kill(plan="flatten")
-    for _ in range(10):
+    for _ in range(20):
         desk.quote("100")
         desk.sweep()
     assert net_of(desk) == {} and desk.one("SELECT state FROM kill_runs") == "DONE"
@@ -41,10 +40,21 @@ def test_a_stop_from_before_the_fill_becomes_the_exit(desk: Desk) -> None:
     assert [each.what for each in desk.broker.events() if each.what in ("CHANGED", "ENDED")] == ["CHANGED"]
 
 
+@pytest.mark.parametrize(("looks_again", "bare"), [(True, False), (False, True)])
 def test_the_control_clearing_it_first_leaves_the_line_bare(
-    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, looks_again: bool, bare: bool
 ) -> None:
-    """Judged by what it was let out as, it is in the way: it goes, and the line is without a stop until the exit comes."""
+    """Judged by what it was let out as, it is in the way: it goes, and the line is without a stop until the next look."""
     monkeypatch.setattr(closing, "_guards", lambda *_: False)
+    if not looks_again:
+        monkeypatch.setattr(Round, "look_again", lambda _self: None)
 
-    assert any(said.startswith("naked") for said in flattened(make_desk()))
+    assert any(said.startswith("naked") for said in flattened(desk)) == bare
+
+
+@pytest.mark.parametrize("how", ["refuse", "deaf"])
+def test_where_the_broker_does_not_change_it_the_exit_goes_in_the_same_breath(desk: Desk, how: str) -> None:
+    """Asked for twice in vain, the stop is cancelled, looked for, and its exit sent before anything else is done."""
+    desk.broker.behave("modify", how)
+
+    assert flattened(desk) == []

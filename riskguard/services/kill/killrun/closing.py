@@ -19,7 +19,7 @@ FAILURES_BORNE = 3
 """So many refusals in a row are a reason to be BLOCKED; the tries go on."""
 
 
-def close(round_: Round, each: Covered) -> Reason | None:
+def close(round_: Round, each: Covered, *, again: bool = False) -> Reason | None:
     """
     Do for one line what can be done now; returns why nothing can, or None while it moves.
 
@@ -54,7 +54,11 @@ def close(round_: Round, each: Covered) -> Reason | None:
     ]  # fmt: skip
     if plain:
         _clear(round_, plain)
-        return None
+        if again or all(working.trigger_price_e4 is None for working in plain):
+            return None
+        round_.look_again()  # a stop was among them: its exit goes in the same breath
+        there = round_.account.positions.get(key, {}).get(line.product)
+        return None if there is None else close(round_, each._replace(line=there), again=True)
     if round_.now_us - _last_us(round_, each) < _wait_us(round_, each):
         naked = aside.restore(round_, *key, line.product)
         return naked or _given_up(round_, each)

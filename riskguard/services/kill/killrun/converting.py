@@ -27,13 +27,16 @@ AGAIN_US = 6 * SECOND_US
 
 
 def can(round_: Round, order: SeenOrder) -> bool:
-    """Say whether *order* is a plain stop that this broker changes, and was asked for it less than twice in vain."""
+    """
+    Say whether *order* is a plain stop that this broker changes, and was asked for it less than twice in vain.
+
+    Refused, or taken and not made, is in vain; where nobody answered, the list tells, and it is asked again.
+    """
     if modify_of(round_.broker) is None or order.kind != "ORDER" or order.order_type not in STOPS:
         return False
     tries = round_.tries("CONVERT", order.order_id)
-    return len(tries) < TRIES_MAX or (
-        tries[-1].state != "FAILED" and round_.now_us - tries[-1].at_us < AGAIN_US
-    )  # fmt: skip
+    vain = sum(each.state in ("FAILED", "DONE") for each in tries)
+    return vain < TRIES_MAX or (tries[-1].state == "DONE" and round_.now_us - tries[-1].at_us < AGAIN_US)
 
 
 def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
