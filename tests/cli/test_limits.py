@@ -28,7 +28,7 @@ def looser(tmp_path: Path) -> str:
 
 def in_session(shell: Shell) -> None:
     """
-    Give the account a line in a segment whose hours nobody knows: its session runs whenever the test does.
+    Give the account a line in a segment no calendar knows: its session runs whenever the test does, on holidays, too.
 
     Of today and tomorrow, so that a test that begins before midnight may end after it.
     """
@@ -36,7 +36,7 @@ def in_session(shell: Shell) -> None:
     for day in (today, today + dt.timedelta(days=1)):
         shell.write(
             "INSERT INTO day_books (account, session_date, exchange_segment, security_id, product) "
-            "VALUES ('leader', :day, 'MCX_COMM', '1', 'MARGIN')",
+            "VALUES ('leader', :day, 'NOBODY_KNOWS', '1', 'MARGIN')",
             day=day.isoformat(),
         )
 
