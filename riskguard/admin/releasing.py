@@ -14,7 +14,8 @@ from riskguard.core.state import TradingState
 from riskguard.errors import ReleaseRefusedError
 from riskguard.ports import BrokerLock, Clock
 from riskguard.services.kill import latch
-from riskguard.store import controls, halt, journal
+from riskguard.services.kill.killrun import aside
+from riskguard.store import controls, halt, journal, kills
 from riskguard.store.queries import releases
 from riskguard.store.session import GLOBAL, Session, Store, clock_of
 
@@ -182,8 +183,16 @@ def _judged(
 
 
 def _unfinished(session: Session, standing: Standing) -> tuple[str, ...]:
-    """Return what the kills this release ends have not done yet: positions may be open that a plan was to close."""
-    return tuple(said for kill_id in sorted(standing.kills) for said in releases.unfinished(session, kill_id))
+    """Return what the kills this release ends have not done yet: positions may be open that a plan was to close, or bare."""
+    found: list[str] = []
+    for kill_id in sorted(standing.kills):
+        for run_id, account, said in releases.unfinished(session, kill_id):
+            found.append(said)
+            found += (
+                f"the stop `{order_id}` of `{account}` on {line} was taken away and is not put back"
+                for order_id, line in aside.taken_away(kills.steps_of(session, run_id)).items()
+            )
+    return tuple(found)
 
 
 def _write(

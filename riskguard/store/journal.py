@@ -35,6 +35,7 @@ KNOWN = prepare(
         _d.account == param("account"), _d.client_order_id == param("client_order_id")
     )
 )
+BODY = prepare(sa.select(_d.body).where(_d.account == param("account"), _d.sequence == param("sequence")))
 KEEP_LIMITS = insert_into(limit_sets, "digest", "body", ignore=True)
 LIMITS_OF = prepare(sa.select(limit_sets.c.body).where(limit_sets.c.digest == param("digest")))
 _ENTRIES = sa.select(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -56,6 +56,14 @@ CHANGES = prepare(
         _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""), _LIVE
     )
 )
+MERGED = prepare(
+    sa.select(_p.client_order_id, _p.becomes, _p.risk_price_e4, _p.ended_at_us)
+    .where(
+        _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""),
+        _p.state == fixed("MERGED"),
+    )
+    .order_by(_p.sequence.desc())
+)  # fmt: skip
 EXPIRE = prepare(
     sa.update(permits)
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
@@ -296,6 +304,11 @@ def merge(session: Session, change: PermitRow, now_us: int) -> bool:
     """The broker took a change: the order is what it was to become, and the change holds nothing any more."""
     become(session, change.account, change.changes_order, json.loads(change.becomes), change.risk_price_e4)
     return move(session, change, "MERGED", now_us, why="the broker took it")
+
+
+def merged(session: Session, account: str, order: str) -> Sequence[tuple[str, str, int | None, int]]:
+    """Return the merged changes of an order, the last first: id, what it became, the worst it might trade at, when merged."""
+    return session.rows(MERGED, account=account, changes_order=order)
 
 
 def become(

@@ -13,8 +13,8 @@ import pytest
 
 from riskguard.services import overview
 from riskguard.services.kill.killrun import KillRunner
+from riskguard.services.sweeps import unmade
 from riskguard.services.wiring import paper_path
-from riskguard.store import unmade
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, Desk, rulebook
 from tests.services.killing import Judge, drive, net_of, quote_all

@@ -888,7 +888,7 @@ def test_a_release_names_the_stop_its_kill_took_away_for_an_exit(desk: Desk, in_
         sweeper.sweep()
     said = broker.said if in_the_middle else release(desk).said
 
-    assert ("on NSE_EQ:1333:INTRADAY was taken away for an exit and is not put back" in said) == in_the_middle
+    assert ("on NSE_EQ:1333:INTRADAY was taken away and is not put back" in said) == in_the_middle
     assert sum(each.net for each in desk.broker.positions()) == (10 if in_the_middle else 0)
 
 

@@ -14,13 +14,12 @@ from typing import Any
 from riskguard.core.state import INACTIVE_WORDS
 from riskguard.services.audit.part import Claims
 from riskguard.store import controls
-from riskguard.store.journal import ACT_COLUMNS, Wrong
+from riskguard.store.journal import ACT_COLUMNS, BODY, Wrong
 from riskguard.store.queries.audit import (
     ALL_ACTS,
     ALL_CHANGES,
     ALL_RUNS,
     ALL_SETS,
-    BODY,
     CHANGE_COLUMNS,
     LATCHES,
     PERMIT_OF_NOBODY,

@@ -27,7 +27,6 @@ from riskguard.store.queries.audit import (
     CHANGES,
     FILLED,
     FROM_ORDER,
-    MERGED,
     OF_ENTRY,
     PERMIT,
     PERMIT_COLUMNS,
@@ -151,7 +150,8 @@ class Hanging:
         """Say whether the permit is what an approved change of its order made of it."""
         is_ = dict(zip(PERMIT_COLUMNS, there, strict=True))
         filled = (self.session.row(FILLED, account=self.account, client_order_id=wanted[1]) or (0,))[0]
-        changes = self.session.rows(MERGED, account=self.account, changes_order=wanted[1])
+        merged = granted.merged(self.session, self.account, wanted[1])
+        changes = ((becomes, risk_price_e4) for _name, becomes, risk_price_e4, _at_us in merged)
         for becomes, risk_price_e4 in itertools.chain(changes, self._changes_gone(wanted)):
             made = json.loads(becomes)
             quantities = (made["quantity"], max(filled, made["quantity"]))

@@ -11,8 +11,8 @@ import json
 
 from riskguard.core.book import SETTLE_US
 from riskguard.core.seen import Seen, SeenOrder, SeenTrade
-from riskguard.services.sweeps import differences, unsolicited
-from riskguard.store import books, copies, loader, permits, sweeps, told_fills, unmade
+from riskguard.services.sweeps import differences, unmade, unsolicited
+from riskguard.store import books, copies, loader, permits, sweeps, told_fills
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session, Store
 

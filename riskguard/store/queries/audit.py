@@ -39,7 +39,6 @@ SEALS = prepare(
     .where(_d.account == param("account"), _d.sequence > param("after"), _d.kind == fixed("OVERRIDE"))
     .order_by(_d.sequence)
 )
-BODY = prepare(sa.select(_d.body).where(_d.account == param("account"), _d.sequence == param("sequence")))
 
 # -- what hangs on an entry -------------------------------------------------------------------------------------
 
@@ -68,12 +67,6 @@ PERMITS = Prepared(
 PERMIT = prepare(
     sa.select(*_COLUMNS).where(_p.account == param("account"), _p.client_order_id == param("client_order_id"))
 )
-MERGED = prepare(
-    sa.select(_p.becomes, _p.risk_price_e4).where(
-        _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""),
-        _p.state == fixed("MERGED"),
-    )
-)  # fmt: skip
 CHANGES = prepare(
     sa.select(_d.client_order_id, _d.body)
     .where(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
-from riskguard.store import kills
 from riskguard.store.session import Session
 from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
@@ -50,37 +47,17 @@ def steps(session: Session, kill_id: str) -> tuple[str, ...]:
     )
 
 
-def unfinished(session: Session, kill_id: str) -> tuple[str, ...]:
+def unfinished(session: Session, kill_id: str) -> tuple[tuple[int, str, str], ...]:
     """
-    Return where the runs of a kill stand that are not over, and the stops they took away: a release ends them there.
+    Return (run, account, where it stands) of the runs of a kill that are not over: a release ends them there.
 
     The plan `halt` owes nothing.
     """
-    found: list[str] = []
-    for run_id, account, plan, step, detail in session.rows(UNFINISHED, kill_id=kill_id):
-        found.append(f"`{plan}` of `{account}` is not finished, it is at {step}" + (f": {detail}" if detail else ""))
-        found += (
-            f"the stop `{order_id}` of `{account}` on {line} was taken away for an exit and is not put back"
-            for order_id, line in _taken_away(kills.steps_of(session, run_id)).items()
+    return tuple(
+        (
+            run_id,
+            account,
+            f"`{plan}` of `{account}` is not finished, it is at {step}" + (f": {detail}" if detail else ""),
         )
-    return tuple(found)
-
-
-def _taken_away(steps_: list[kills.KillStep]) -> dict[str, str]:
-    """Return the line of each stop that was cancelled to come back: neither it nor an exit of its line has gone since."""
-    taken: dict[str, tuple[str, int]] = {}
-    exits: dict[
-        str, int
-    ] = {}  # line -> the last round that sent one; it is written before the stop that makes way for it
-    for step in steps_:
-        if step.state not in ("SENT", "DONE", "UNKNOWN"):
-            continue
-        if step.contents:
-            kept = json.loads(step.contents)
-            line = f"{kept['exchange_segment']}:{kept['security_id']}:{kept['product']}"
-            taken[kept["order_id"]] = line, step.round
-        elif step.step == "PUT_BACK":
-            taken.pop(step.target, None)
-        elif step.step == "FLATTEN":
-            exits[step.target.partition("#")[0]] = step.round
-    return {order_id: line for order_id, (line, round_) in taken.items() if exits.get(line, -1) < round_}
+        for run_id, account, plan, step, detail in session.rows(UNFINISHED, kill_id=kill_id)
+    )

@@ -6,7 +6,7 @@ cannot be placed. What it was is written down before it goes, so that whoever ta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from riskguard.core.book import Line
@@ -81,6 +81,25 @@ def owed(round_: Round) -> Iterator[tuple[KillStep, dict[str, Any], int]]:
         if quantity > 0:
             given[key] = given.get(key, 0) + quantity
             yield step, kept, quantity
+
+
+def taken_away(steps: Iterable[KillStep]) -> dict[str, str]:
+    """Return the line of each stop that was cancelled to come back: neither it nor an exit of its line has gone since."""
+    taken: dict[str, tuple[str, int]] = {}
+    # By line, the last round that sent one: an exit is written before the stop that makes way for it.
+    exits: dict[str, int] = {}
+    for step in steps:
+        if step.state not in ("SENT", "DONE", "UNKNOWN"):
+            continue
+        if step.contents:
+            kept = json.loads(step.contents)
+            line = f"{kept['exchange_segment']}:{kept['security_id']}:{kept['product']}"
+            taken[kept["order_id"]] = line, step.round
+        elif step.step == "PUT_BACK":
+            taken.pop(step.target, None)
+        elif step.step == "FLATTEN":
+            exits[step.target.partition("#")[0]] = step.round
+    return {order_id: line for order_id, (line, round_) in taken.items() if exits.get(line, -1) < round_}
 
 
 def uncovered(line: Line | None, side: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from riskguard.core.book import Working
+from riskguard.core.book import Line, Working
 from riskguard.core.direction import Direction, direction
 from riskguard.core.order import Order
 from riskguard.core.seen import SeenOrder
@@ -32,14 +32,7 @@ def close(round_: Round, each: Covered, *, again: bool = False) -> Reason | None
     if not line.near:
         return None  # our fills and the list disagree on the side: the next read tells
     sign = -1 if line.near > 0 else 1
-    exits = [working for working in line.working.values() if working.sign == sign]
-    ours = round_.others.converted  # whether one did become an exit, its type in the book says
-    own = [
-        working for working in exits
-        if not working.protective and working.trigger_price_e4 is None
-        and (working.strategy == KILL_RUN or working.order_id in ours)
-    ]  # fmt: skip
-    others = [working for working in exits if working not in own]
+    own, others = _exits(round_, line, sign)
     trouble = look_after(round_, each, own)
     quantity = abs(line.near) - sum(working.remaining for working in own)
     if quantity <= 0:
@@ -71,6 +64,20 @@ def close(round_: Round, each: Covered, *, again: bool = False) -> Reason | None
     if refused is not None and refused.code == "EXIT_REFUSED" and _failures(round_, each) + 1 < FAILURES_BORNE:
         return None  # once is not a reason yet: it is tried again in a moment
     return refused
+
+
+def _exits(round_: Round, line: Line, sign: int) -> tuple[list[Working], list[Working]]:
+    """Return the exits of a line that are a kill run's, and the others."""
+    own: list[Working] = []
+    others: list[Working] = []
+    for working in line.working.values():
+        if working.sign != sign:
+            continue
+        ours = working.strategy == KILL_RUN or working.order_id in round_.others.converted
+        # Whether a stop did become an exit, its type in the book says.
+        is_exit = not working.protective and working.trigger_price_e4 is None
+        (own if ours and is_exit else others).append(working)
+    return own, others
 
 
 def _unanswered(round_: Round, each: Covered) -> Reason | None:

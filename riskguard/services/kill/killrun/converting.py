@@ -41,20 +41,25 @@ def can(round_: Round, order: SeenOrder) -> bool:
 
 def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
     """Change the stop into an exit at a protected limit, or at market where no price is known."""
-    tries = round_.tries("CONVERT", order.order_id)
+    sign = -1 if order.side == "SELL" else 1
+    price_e4 = prices.protected_e4(round_.account.quotes.get(each.key), sign, each.instrument, round_.now_us, 0)
+    said = "at market" if price_e4 is None else f"at {to_text(price_e4)}"
+    ask(round_, "CONVERT", order, f"close {order.remaining} {said}", *exits_at(price_e4))
+
+
+def ask(round_: Round, step: str, order: SeenOrder, said: str, *wanted: dict[str, Any]) -> None:
+    """Ask once for a change, unless *order* is in transit, it was asked for a moment ago, or no message is left."""
+    tries = round_.tries(step, order.order_id)
     if order.status.upper() == "TRANSIT" or (tries and round_.now_us - tries[-1].at_us < AGAIN_US):
         return
     if not round_.pace.take():
         round_.wake_us = round_.pace.frees_us
         return
-    sign = -1 if order.side == "SELL" else 1
-    price_e4 = prices.protected_e4(round_.account.quotes.get(each.key), sign, each.instrument, round_.now_us, 0)
-    name = naming.client_order_id(round_.run, "CONVERT", round_.number, order.order_id)
-    said = "at market" if price_e4 is None else f"at {to_text(price_e4)}"
-    step_id = round_.intend("CONVERT", order.order_id, f"close {order.remaining} {said}", client_order_id=name)
+    name = naming.client_order_id(round_.run, step, round_.number, order.order_id)
+    step_id = round_.intend(step, order.order_id, said, client_order_id=name)
     if step_id is None:
         return
-    state, answer = change(round_, step_id, order.order_id, name, *exits_at(price_e4))
+    state, answer = change(round_, step_id, order.order_id, name, *wanted)
     round_.answered(step_id, state, answer)
 
 

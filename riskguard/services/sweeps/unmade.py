@@ -15,24 +15,11 @@ from typing import Any, NamedTuple
 from riskguard.core.book import SETTLE_US
 from riskguard.core.seen import SeenOrder
 from riskguard.store import permits
+from riskguard.store.journal import BODY
 from riskguard.store.permits import PermitRow
 from riskguard.store.session import Session
-from riskguard.store.spelling import fixed, param, prepare, sa, tables
 
 log = logging.getLogger("riskguard")
-
-decisions = tables.journal.decisions
-_p, _d = tables.journal.permits.c, decisions.c
-
-MERGED = prepare(
-    sa.select(_p.client_order_id, _p.becomes, _p.risk_price_e4, _p.ended_at_us)
-    .where(
-        _p.account == param("account"), _p.changes_order == param("changes_order"), _p.changes_order != fixed(""),
-        _p.state == fixed("MERGED"),
-    )
-    .order_by(_p.sequence.desc())
-)  # fmt: skip
-ENTRY = prepare(sa.select(_d.body).where(_d.account == param("account"), _d.sequence == param("sequence")))
 
 
 class _Terms(NamedTuple):
@@ -53,7 +40,7 @@ def take_back(session: Session, permit: PermitRow, order: SeenOrder, now_us: int
     shown = _Terms(order.order_type, order.quantity, order.price_e4, order.trigger_price_e4)
     if shown == _Terms(permit.order_type, permit.quantity, permit.price_e4, permit.trigger_price_e4):
         return False
-    changes = session.rows(MERGED, account=permit.account, changes_order=permit.client_order_id)
+    changes = permits.merged(session, permit.account, permit.client_order_id)
     if not changes or now_us - changes[0][3] < SETTLE_US:
         return False
     before: list[tuple[_Terms | None, int | None]]
@@ -77,11 +64,11 @@ def _becomes(text: str) -> _Terms:
 
 def _granted(session: Session, permit: PermitRow) -> tuple[_Terms | None, int | None]:
     """Return the order as it was approved at first, and the worst it might trade at; None where its entry is gone."""
-    row = session.row(ENTRY, account=permit.account, sequence=permit.sequence)
-    if row is None:
+    row = session.row(BODY, account=permit.account, sequence=permit.sequence)
+    body = json.loads(row[0]) if row is not None else {}
+    if body.get("permit") is None:
         return None, None
-    body = json.loads(row[0])
     said = dict(zip(permits.SAID, body["permit"], strict=True))
-    order_type = (body["adjusted_to"] or body["order"])["order_type"]
+    order_type = (body.get("adjusted_to") or body["order"])["order_type"]
     terms = _Terms(order_type, said["quantity"], said["price_e4"], said["trigger_price_e4"])
     return terms, said["risk_price_e4"]
