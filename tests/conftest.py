@@ -11,6 +11,7 @@ import itertools
 import os
 import pkgutil
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     disk says `PYTEST_DEBUG_TEMPROOT=/tmp` or `--basetemp`.
     """
     gc.disable()  # until everything is imported: nothing of it is garbage
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it runs in the background so, and every command started here would inherit the deafness.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_FREE_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
