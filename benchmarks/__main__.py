@@ -36,14 +36,14 @@ def main() -> None:
     directory: Path = given.dir.absolute()
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    # The halts of this host must neither stop the benchmark nor be touched by its kills.
-    os.environ["RISKGUARD_HOME"] = str(directory / "home")
     os.environ.pop("RISKGUARD_DB", None)
     started, found = time.monotonic(), {}
     before = machine()
     for name in dict.fromkeys((*given.only, *(given.also or ()))):
         group = directory / name
         group.mkdir()
+        # The halts of this host must neither stop the benchmark nor be touched by its kills, nor one group by another's.
+        os.environ["RISKGUARD_HOME"] = str(group / "home")
         found[name] = group_of(name, given)(group)
         shutil.rmtree(group)
     shutil.rmtree(directory)

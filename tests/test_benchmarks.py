@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks import (
     deciding,
     growing,
@@ -95,6 +98,22 @@ def test_a_process_that_asks_says_how_it_grew(tmp_path: Path) -> None:
     grown = memory.main(str(build(tmp_path / "asks", rulebook()).directory), "mixed", 30)
 
     assert grown["descriptors"] == 0 and grown["log_mb"] < 16 and grown["memory_mb"] < 64
+
+
+def test_no_group_is_stopped_by_the_kills_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag of this host stops an account of that name in every database: each group has a home of its own."""
+    homes: list[str] = []
+    for name in ("RISKGUARD_HOME", "RISKGUARD_DB"):
+        monkeypatch.setenv(name, "the caller's")  # what main() sets is undone
+    monkeypatch.setattr(
+        program, "group_of", lambda name, given: lambda group: homes.append(os.environ["RISKGUARD_HOME"]) or []
+    )
+    monkeypatch.setattr(program, "show", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "stopping", "growing", "--dir", str(tmp_path / "bench")])
+
+    program.main()
+
+    assert len(set(homes)) == 2 and all(home.startswith(str(tmp_path)) for home in homes)
 
 
 def test_every_group_is_tried_here() -> None:
