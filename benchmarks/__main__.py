@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Row
+from riskguard.store import halt
 
 USUAL = ("deciding", "storing", "tails", "many", "server", "stopping", "starting", "growing", "sweeping", "server")
 ASKED_FOR = ("peers", "history")
@@ -44,6 +45,9 @@ def main() -> None:
         group.mkdir()
         # The halts of this host must neither stop the benchmark nor be touched by its kills, nor one group by another's.
         os.environ["RISKGUARD_HOME"] = str(group / "home")
+        halt.prepare(
+            group / "home"
+        )  # a database that was made in another home misses its directory there, and is halted
         found[name] = group_of(name, given)(group)
         shutil.rmtree(group)
     shutil.rmtree(directory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,8 @@ from benchmarks.measure import Row
 from benchmarks.peers import asking, environments
 from benchmarks.peers.asking import PASSES, REFUSED, times, unsettled
 from benchmarks.peers.known import PEERS, Peer, guarantees
-from benchmarks.stage import build, rulebook
+from benchmarks.stage import ACCOUNT, build, order, rulebook
+from riskguard.services.kill.killswitch import engage
 
 TINY: dict[Any, dict[str, Any]] = {
     deciding: {"ROUNDS": 2, "SINGLES": 20, "BATCH": 5},
@@ -101,19 +101,27 @@ def test_a_process_that_asks_says_how_it_grew(tmp_path: Path) -> None:
 
 
 def test_no_group_is_stopped_by_the_kills_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag of this host stops an account of that name in every database: each group has a home of its own."""
-    homes: list[str] = []
+    """A flag of this host stops its account in every database, and a missing directory everybody: each group has its own."""
+    approved: list[bool] = []
+
+    def ask_and_kill(group: Path) -> list[Row]:
+        stage = build(group / "desk", rulebook())
+        with stage.guard() as (guard, clock):
+            clock.advance(1_000)
+            approved.append(guard.check(order("a1")).approved)
+        engage(stage.url, ACCOUNT, by="benchmark", reason="measured")
+        return []
+
     for name in ("RISKGUARD_HOME", "RISKGUARD_DB"):
         monkeypatch.setenv(name, "the caller's")  # what main() sets is undone
-    monkeypatch.setattr(
-        program, "group_of", lambda name, given: lambda group: homes.append(os.environ["RISKGUARD_HOME"]) or []
-    )
+    monkeypatch.setattr(program, "group_of", lambda name, given: ask_and_kill)
     monkeypatch.setattr(program, "show", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "stopping", "growing", "--dir", str(tmp_path / "bench")])
+    words = ["--only", "deciding", "stopping", "growing", "--dir", str(tmp_path / "bench")]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
 
     program.main()
 
-    assert len(set(homes)) == 2 and all(home.startswith(str(tmp_path)) for home in homes)
+    assert approved == [True, True, True]
 
 
 def test_every_group_is_tried_here() -> None:
