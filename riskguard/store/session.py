@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -223,6 +223,38 @@ class Store:
             StoreBusyError: The lock was not to be had in time. StoreUnavailableError: The database is broken
             or gone; nothing was written. CommitUnknownError: The commit may or may not stand.
         """
+        raise NotImplementedError
+
+    @contextmanager
+    def at_hand(self) -> Iterator[bool]:
+        """
+        Keep the open connection from other threads for this block; False where there is none, or somebody uses it.
+
+        Never waits, asks nobody and raises nothing: what a kill may try before it opens a connection of its own.
+        """
+        self._leave_the_parent()
+        if not self._lock.acquire(blocking=False):
+            yield False
+            return
+        try:
+            yield self.is_idle()
+        finally:
+            self._lock.release()
+
+    def glance(self, query: str, name: str, wait_s: float) -> tuple[str, ...] | None:
+        """
+        Ask on the connection that is at hand, without a lock and outside of any transaction; see `at_hand`.
+
+        *query* has one `?`, for *name*, and is answered by one column. None when it was not told within *wait_s*.
+        """
+        raise NotImplementedError
+
+    def is_idle(self) -> bool:
+        """Say whether a connection is open, still that of the database, and in no transaction."""
+        raise NotImplementedError
+
+    def _leave_the_parent(self) -> None:
+        """Start over in a forked child."""
         raise NotImplementedError
 
     def reading(self, wait_s: float = 5.0) -> AbstractContextManager[Session]:

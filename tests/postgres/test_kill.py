@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -17,6 +17,7 @@ import pytest
 
 from riskguard.errors import PermitError
 from riskguard.services.kill.killswitch import engage
+from riskguard.store.session import Store
 from tests.postgres.crew import Member, crew, flooder
 from tests.postgres.ground import another, guarding, order
 from tests.postgres.server import Cluster
@@ -132,37 +133,72 @@ def seer(url: str, options: dict[str, Any]) -> None:
                 decision.permit.release()
 
 
+@contextlib.contextmanager
+def killer(url: str, is_open: bool) -> Iterator[Callable[[str], float]]:
+    """Kill, and say how many milliseconds it took."""
+    store = Store(url)
+
+    def kill(name: str) -> float:
+        began = time.monotonic()
+        outcome = engage(store if is_open else url, name, by="desk", reason="flood")
+        took_ms = (time.monotonic() - began) * 1000
+        assert outcome.exit_status == 0, outcome
+        return took_ms
+
+    if is_open:
+        with store.session(wait_s=30, insist=True):
+            pass
+    yield kill
+    store.close()
+
+
 @pytest.mark.claim("I1b", "PostgreSQL: a kill among plain writers that hold the head all the time", of="kills", ci=5, soak=150,
                    bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 150, "max": 500}, alone=True)  # fmt: skip
 def test_a_kill_gets_through_a_flood(url: str, claim: Any) -> None:
     """Four programs hold the account's head ten milliseconds at a time, without a pause: the queue is fair."""
-    shown = claim("I1b")
-    with crew(4, flooder, url):
+    _gets_through_writers(claim("I1b"), url, is_open=False)
+
+
+@pytest.mark.claim("I1b", "PostgreSQL: a kill by a process that is connected, among such writers", of="kills", ci=5, soak=150,
+                   bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 150, "max": 500}, alone=True)  # fmt: skip
+def test_a_kill_on_an_open_connection_gets_through_a_flood(url: str, claim: Any) -> None:
+    """The same, and nothing has to be connected first."""
+    _gets_through_writers(claim("I1b"), url, is_open=True)
+
+
+def _gets_through_writers(shown: Any, url: str, *, is_open: bool) -> None:
+    with crew(4, flooder, url), killer(url, is_open) as kill:
         for _ in range(shown.figure):
-            began = time.monotonic()
-            outcome = engage(url, "leader", by="desk", reason="flood")
-            shown.measured_ms((time.monotonic() - began) * 1000)
-            shown.trial(outcome.exit_status == 0, outcome)
+            with shown.attempt():
+                shown.measured_ms(kill("leader"))
 
 
 @pytest.mark.claim("I1b", "PostgreSQL: a kill among processes that check without a pause", of="kills", ci=3, soak=100,
                    bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 100, "max": 500}, alone=True)  # fmt: skip
 def test_a_kill_gets_through_a_flood_of_checks(shared: Cluster, prepared_home: Any, claim: Any) -> None:
     """Narrow sessions never shut the wide one out."""
-    shown = claim("I1b")
+    _gets_through_checks(claim("I1b"), shared, is_open=False)
+
+
+@pytest.mark.claim("I1b", "PostgreSQL: a kill by a process that is connected, among such checks", of="kills", ci=3, soak=100,
+                   bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 100, "max": 500}, alone=True)  # fmt: skip
+def test_a_kill_on_an_open_connection_gets_through_checks(shared: Cluster, prepared_home: Any, claim: Any) -> None:
+    """The same, and nothing has to be connected first."""
+    _gets_through_checks(claim("I1b"), shared, is_open=True)
+
+
+def _gets_through_checks(shown: Any, server: Cluster, *, is_open: bool) -> None:
     accounts = ("busy", *names(shown.figure))
-    url = another(shared, accounts=accounts)
-    with crew(4, checker, url) as checkers:
+    url = another(server, accounts=accounts)
+    with crew(4, checker, url) as checkers, killer(url, is_open) as kill:
         for each in checkers:
             each.tell(account="busy", more=1)
         for each in checkers:
             assert each.hear() == {"spinning": True}
         for name in accounts[1:]:
-            began = time.monotonic()
-            outcome = engage(url, name, by="desk", reason="flood")
-            shown.measured_ms((time.monotonic() - began) * 1000)
-            shown.trial(outcome.exit_status == 0, outcome)
-        engage(url, "busy", by="desk", reason="enough")
+            with shown.attempt():
+                shown.measured_ms(kill(name))
+        kill("busy")
 
 
 @pytest.mark.claim("I17", "PostgreSQL: every notice of a kill is lost", of="kills", ci=20, soak=100)

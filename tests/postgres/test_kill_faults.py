@@ -48,9 +48,10 @@ def runs(url: str) -> int:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("is_open", [False, True], ids=["by a command", "by a process that is connected"])
 @pytest.mark.claim("I1c", "a kill while PostgreSQL cannot be reached", of="kills", ci=1, soak=2)
 def test_a_kill_halts_this_host_whatever_the_link_does(
-    link: tuple[Proxy, str], url: str, claim: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+    link: tuple[Proxy, str], url: str, claim: Any, monkeypatch: pytest.MonkeyPatch, fault: str, is_open: bool
 ) -> None:
     """Status and row agree, or the status says less; no check of this host is approved; healed, the row is there, once."""
     monkeypatch.setattr(killswitch, "LOCK_WAIT_S", WAIT_S)
@@ -62,7 +63,7 @@ def test_a_kill_halts_this_host_whatever_the_link_does(
             standing = runs(url)
             FAULTS[fault](proxy)
             began = time.monotonic()
-            outcome = engage(through, "leader", by="desk", reason=fault)
+            outcome = engage(guard.store if is_open else through, "leader", by="desk", reason=fault)
             took_s = time.monotonic() - began
             row = runs(url) - standing
             refused = not guard.check(order(f"meanwhile{number}")).approved
@@ -78,6 +79,21 @@ def test_a_kill_halts_this_host_whatever_the_link_does(
                 f"{outcome} after {took_s:.1f} s, {row} rows, refused {refused}, {runs(url) - standing} in the end",
             )
             assert took_s < WAIT_S + 10
+
+
+@pytest.mark.parametrize("is_silent", [False, True], ids=["reset", "silent"])
+def test_a_kill_on_a_link_that_died_since_takes_another(link: tuple[Proxy, str], url: str, is_silent: bool) -> None:
+    """A firewall forgot the connection this process has; a new one is let through: status 0, the account alone is halted."""
+    proxy, through = link
+    with guarding(through) as guard:
+        assert guard.check(order("before")).approved
+        proxy.faults.is_silent, proxy.faults.cut_at_message = is_silent, 1
+        began = time.monotonic()
+        outcome = guard.kill("leader", by="desk", reason="dead link")
+        took_s = time.monotonic() - began
+
+    assert (outcome.exit_status, outcome.scope, proxy.cuts, runs(url)) == (HALTED, "ACCOUNT:leader", 1, 1)
+    assert took_s < 10
 
 
 def test_the_control_a_good_link_is_status_zero(link: tuple[Proxy, str], url: str) -> None:

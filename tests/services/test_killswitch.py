@@ -23,6 +23,8 @@ from riskguard.errors import KillNotTakenError
 from riskguard.services.kill import killswitch
 from riskguard.services.kill.killswitch import HALTED, HALTED_HERE, NOT_HALTED, engage
 from riskguard.store import halt, journal
+from riskguard.store.engines import postgresql_look
+from riskguard.store.engines.sqlite_store import SqliteStore
 from riskguard.store.session import Store
 from tests.core.tables import Row, table
 from tests.reliability.actors import Actor, acting
@@ -155,6 +157,136 @@ def test_a_kill_somebody_adopted_first_is_one_kill(desk: Desk) -> None:
     outcome = engage(desk.url, ACCOUNT, by="desk", reason="slow", raised=raised, clock=desk.clock)
 
     assert outcome.exit_status == HALTED
+    assert desk.one("SELECT count(*) FROM kill_runs") == 1
+
+
+# -- the connection that is open already ---------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def no_other_connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Refuse every further connection, and note who wanted one."""
+    asked: list[str] = []
+
+    def refuse(who: str) -> Callable[..., Any]:
+        def wants(*_arguments: Any, **_options: Any) -> Any:
+            asked.append(who)
+            raise OSError("no further connection")
+
+        return wants
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", refuse("sqlite3"))
+        patched.setattr(postgresql_look, "names", refuse("a look at the server"))
+        patched.setattr(Store, "__init__", refuse("a store"))
+        yield asked
+
+
+@pytest.mark.parametrize("name", [ACCOUNT, "nobody", None])
+def test_a_process_that_is_connected_kills_on_that_connection(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    """Name, row and journal without a connection more; a name nobody has still halts everything."""
+    assert desk.guard.check(desk.order()).approved
+    with no_other_connection(monkeypatch) as asked:
+        outcome = desk.kill(name)
+
+    assert (outcome.exit_status, asked) == (HALTED, [])
+    assert outcome.scope == ("ACCOUNT:leader" if name == ACCOUNT else "GLOBAL")
+    assert desk.rows("SELECT kill_id FROM kill_runs") == [(outcome.kill_id,)]
+    assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
+    with desk.store.session() as session:
+        assert journal.verify(session, ACCOUNT)[1] is None
+
+
+def test_a_group_is_killed_on_the_connection_that_is_open(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All flags, then all rows, and none of it opens another."""
+    desk = make_desk(accounts=(ACCOUNT, "follower"), group="family")
+    desk.guard.check(desk.order())
+    with no_other_connection(monkeypatch) as asked:
+        outcomes = killswitch.engage_group(desk.store, "family", by="desk", reason="all of them", clock=desk.clock)
+
+    assert [(each.scope, each.exit_status) for each in outcomes] == [
+        ("ACCOUNT:follower", HALTED),
+        ("ACCOUNT:leader", HALTED),
+    ]
+    assert asked == []
+
+
+def never_opened(desk: Desk) -> None:
+    desk.store.close()
+
+
+def broken(desk: Desk) -> None:
+    """Not by us: the driver's connection is closed, or the server's session over."""
+    if isinstance(desk.store, SqliteStore):
+        assert desk.store._held is not None
+        desk.store._held.close()
+    else:
+        kept = desk.store._wire.kept()  # type: ignore[attr-defined]
+        assert kept is not None
+        kept.pgconn.finish()
+
+
+def in_a_transaction(desk: Desk) -> None:
+    """Left open, by whatever fault: nothing may be written into it, or be committed with it."""
+    if isinstance(desk.store, SqliteStore):
+        assert desk.store._held is not None
+        desk.store._held.execute("BEGIN")
+    else:
+        desk.store._session = object()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("trouble", [never_opened, broken, in_a_transaction])
+def test_where_that_connection_is_of_no_use_a_kill_has_its_own(desk: Desk, trouble: Callable[[Desk], None]) -> None:
+    """The account alone is halted, its row stands: as if nothing had been open."""
+    assert desk.guard.check(desk.order()).approved
+    trouble(desk)
+    outcome = desk.kill()
+
+    assert (outcome.exit_status, outcome.scope, outcome.note) == (HALTED, "ACCOUNT:leader", "")
+    assert desk.one("SELECT count(*) FROM kill_runs") == 1
+
+
+def test_a_thread_that_has_the_connection_holds_no_kill_up(desk: Desk) -> None:
+    """It may itself wait behind the kill's gate: the kill has a connection of its own, and neither waits for the other."""
+    assert desk.guard.check(desk.order()).approved
+    kept, done = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        with desk.store.at_hand() as is_idle:
+            assert is_idle
+            kept.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    assert kept.wait(30)
+    outcome = desk.kill()
+    is_alive = thread.is_alive()
+    done.set()
+    thread.join()
+
+    assert outcome.exit_status == HALTED and is_alive
+    assert not desk.guard.check(desk.order()).approved
+
+
+@pytest.mark.sqlite_only("what another process does to a file")
+def test_a_file_that_was_replaced_is_not_killed_through_the_old_connection(desk: Desk) -> None:
+    """The row goes to the database that is there now: nobody else looks into the old one."""
+    assert desk.guard.check(desk.order()).approved
+    copy = desk.path.with_suffix(".copy")
+    with contextlib.closing(sqlite3.connect(desk.path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = WAL")
+    for each in ("-wal", "-shm"):
+        Path(f"{desk.path}{each}").unlink(missing_ok=True)
+    os.replace(copy, desk.path)
+    outcome = desk.kill()
+
+    assert (outcome.exit_status, outcome.scope) == (HALTED, "ACCOUNT:leader")
     assert desk.one("SELECT count(*) FROM kill_runs") == 1
 
 

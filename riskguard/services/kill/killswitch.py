@@ -11,7 +11,8 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
 
 LOCK_WAIT_S = 10.0
 """How long the row waits for the write lock behind the gate. The flag halts meanwhile."""
+CONNECT_S = 1.0
+"""So long a new connection is tried for the row at least, whatever the one that broke has used up."""
 LOOK_S = 0.5
 
 HALTED, NOT_HALTED, HALTED_HERE = 0, 4, 5
+
+Look = Callable[[str, str, float], "tuple[str, ...] | None"]
+"""Asks for names within a time; see `Store.glance`."""
 
 
 class KillOutcome(NamedTuple):  # `dataclasses` would cost a cold kill a tenth of its time
@@ -65,10 +71,14 @@ class KillOutcome(NamedTuple):  # `dataclasses` would cost a cold kill a tenth o
         return said + (f"\n{self.note}" if self.note else "")
 
 
-def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: str) -> tuple[str, str, list[Path], str]:
+def raise_flags(
+    url: str, account: str | None, *, by: str, reason: str, plan: str, look: Look | None = None
+) -> tuple[str, str, list[Path], str]:  # fmt: skip
     """
     Put the flags on disk and return (kill id, scope, where they stand, what to know). Until they stand, standard
     library only.
+
+    *look* asks an open connection for the name; where it does not tell, one is opened for it.
 
     An account that does not exist, or that cannot be looked up, halts GLOBAL too: a misspelt name must not
     leave the right one trading.
@@ -83,7 +93,7 @@ def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: st
     note = ""
     if account is None:
         return kill_id, scope, flags, note
-    known = _is_known(url, account)
+    known = _is_known(url, account, look)
     if known is not True:
         why = "is not in the database" if known is False else "could not be looked up"
         note = f"`{account}` {why}: everything is halted instead"
@@ -92,24 +102,28 @@ def raise_flags(url: str, account: str | None, *, by: str, reason: str, plan: st
     return kill_id, scope, flags, note
 
 
-def _is_known(url: str, account: str) -> bool | None:
+def _is_known(url: str, account: str, look: Look | None) -> bool | None:
     """Say whether the account exists; None when the database does not tell."""
-    found = _looked_up(url, "SELECT account FROM accounts WHERE account = ?", account)
+    found = _looked_up(url, "SELECT account FROM accounts WHERE account = ?", account, look)
     return None if found is None else bool(found)
 
 
-def accounts_of_group(url: str, group: str) -> tuple[str, ...]:
+def accounts_of_group(url: str, group: str, look: Look | None = None) -> tuple[str, ...]:
     """
     Return the accounts of *group*, () when there is none or the database does not tell.
 
     Whoever kills a group and gets nothing kills everything: a misspelt name must not leave the right one trading.
     """
     asked = "SELECT account FROM accounts WHERE group_name = ? AND group_name <> '' ORDER BY account"
-    return _looked_up(url, asked, group) or ()
+    return _looked_up(url, asked, group, look) or ()
 
 
-def _looked_up(url: str, query: str, name: str) -> tuple[str, ...] | None:
+def _looked_up(url: str, query: str, name: str, look: Look | None) -> tuple[str, ...] | None:
     """Ask the database for account names; None when it does not tell within half a second."""
+    if look is not None:
+        with suppress(Exception):  # whatever it is, the database itself is asked again
+            if (told := look(query, name, LOOK_S)) is not None:
+                return told
     path = sqlite_path(url)
     if path is None:
         try:  # the import too: a broken installation must not stop what comes after the flag
@@ -135,14 +149,16 @@ def engage_group(
     A group nobody knows halts everything.
     """
     url = store if isinstance(store, str) else store.url
-    members: tuple[str | None, ...] = accounts_of_group(url, halt.plain(group)) or (None,)
     who = halt.plain(by) or _user()
     why = halt.plain(reason) or f"group {halt.plain(group)} was killed"
-    raised = [(name, raise_flags(url, name, by=who, reason=why, plan=plan)) for name in members]
-    return tuple(
-        engage(store, name, by=who, reason=why, plan=plan, cause=cause, clock=clock, raised=flags)
-        for name, flags in raised
-    )
+    with _at_hand(store) as open_store:
+        look = None if open_store is None else open_store.glance
+        members: tuple[str | None, ...] = accounts_of_group(url, halt.plain(group), look) or (None,)
+        raised = [(name, raise_flags(url, name, by=who, reason=why, plan=plan, look=look)) for name in members]
+        return tuple(
+            engage(store, name, by=who, reason=why, plan=plan, cause=cause, clock=clock, raised=flags)
+            for name, flags in raised
+        )
 
 
 def engage(
@@ -156,14 +172,16 @@ def engage(
     """
     url = store if isinstance(store, str) else store.url
     by, reason = halt.plain(by) or _user(), halt.plain(reason)
-    kill_id, scope, flags, note = raised or raise_flags(url, account, by=by, reason=reason, plan=plan)
     accounts: tuple[str, ...] = ()
     written = False
-    try:
-        accounts = _write_row(store, scope, kill_id, plan, cause, by, reason, clock)
-        written = True
-    except Exception as e:  # whatever it is, the flag stands and says so
-        note = f"{note}\n{e}".strip()
+    with _at_hand(store) as open_store:
+        look = None if open_store is None else open_store.glance
+        kill_id, scope, flags, note = raised or raise_flags(url, account, by=by, reason=reason, plan=plan, look=look)
+        try:
+            accounts = _write_row(open_store, url, scope, kill_id, plan, cause, by, reason, clock)
+            written = True
+        except Exception as e:  # whatever it is, the flag stands and says so
+            note = f"{note}\n{e}".strip()
     status = HALTED if written else HALTED_HERE if flags else NOT_HALTED
     with suppress(Exception):
         for directory in state_directories(url):
@@ -171,27 +189,62 @@ def engage(
     return KillOutcome(kill_id, scope, status, tuple(flags), accounts, note)
 
 
+@contextmanager
+def _at_hand(store: Store | str) -> Iterator[Store | None]:
+    """
+    Give the store where its connection is open and nobody uses it: opening one reads the whole schema, and on a server
+    starts a process, which takes longer than all the rest of a kill.
+
+    It is kept from other threads before the gate is up: one of them would else wait behind it with the connection.
+    """
+    found: Store | None = None
+    with ExitStack() as kept:
+        if not isinstance(store, str):
+            with suppress(Exception):  # no flag may wait for what is wrong with a connection
+                found = store if kept.enter_context(store.at_hand()) else None
+        yield found
+
+
 def _write_row(
-    store: Store | str, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str, clock: Clock | None
-) -> tuple[str, ...]:
-    """Commit the kill on a connection of its own, ahead of every writer, and wait for the disk."""
+    open_store: Store | None, url: str, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str,
+    clock: Clock | None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Commit the kill ahead of every writer, and wait for the disk: on the connection at hand, or one of its own."""
+    from riskguard.store.session import CommitUnknownError, StoreBusyError
+    from riskguard.store.session import Store as OpenStore
+
+    until = time.monotonic() + LOCK_WAIT_S
+    if open_store is not None and open_store.is_idle():  # it is not where it did not answer the look
+        try:
+            return _written(open_store, LOCK_WAIT_S, scope, kill_id, plan, cause, by, reason, clock)
+        except (StoreBusyError, CommitUnknownError):
+            raise  # others hold the lock, or it may stand: another connection would do no better
+        except Exception:
+            pass
+    own = OpenStore(url)
+    try:
+        wait_s = max(until - time.monotonic(), CONNECT_S)
+        return _written(own, wait_s, scope, kill_id, plan, cause, by, reason, clock)
+    finally:
+        own.close()
+
+
+def _written(
+    store: Store, wait_s: float, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str,
+    clock: Clock | None,
+) -> tuple[str, ...]:  # fmt: skip
     from riskguard.services.kill import latch
     from riskguard.store import controls
     from riskguard.store.queries.kill_rows import RUNS_OF_KILL
-    from riskguard.store.session import Store as OpenStore
     from riskguard.store.session import clock_of
 
-    own = OpenStore(store if isinstance(store, str) else store.url)
-    try:
-        with own.gate(), own.session(durable=True, wait_s=LOCK_WAIT_S, gated=False) as session:
-            now_us = clock_of(own, clock).now_us()
-            if session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
-                return ()  # another process saw the flag and has adopted it already
-            accounts = latch.record_kill(session, scope, kill_id, plan, cause, by, reason, now_us)
-            generation = controls.advance_generation(session)
-        latch.after_commit(own, generation)
-    finally:
-        own.close()
+    with store.gate(), store.session(durable=True, wait_s=wait_s, gated=False) as session:
+        now_us = clock_of(store, clock).now_us()
+        if session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
+            return ()  # another process saw the flag and has adopted it already
+        accounts = latch.record_kill(session, scope, kill_id, plan, cause, by, reason, now_us)
+        generation = controls.advance_generation(session)
+    latch.after_commit(store, generation)
     return accounts
 
 

@@ -244,6 +244,22 @@ class PostgresStore(Store):
         finally:
             self._lock.release()
 
+    def is_idle(self) -> bool:
+        return self._session is None and self._wire.kept() is not None
+
+    def glance(self, query: str, name: str, wait_s: float) -> tuple[str, ...] | None:
+        import psycopg
+
+        connection = self._wire.kept()
+        if connection is None:
+            return None
+        connection.deadline = time.monotonic() + wait_s
+        try:
+            return tuple(row[0] for row in connection.execute(query.replace("?", "%s"), (name,)).fetchall())
+        except psycopg.Error:
+            self._wire.drop()  # cut by a firewall, or half an answer on it: nothing more is sent on that one
+            return None
+
     @contextmanager
     def reading(self, wait_s: float = 5.0) -> Iterator[PostgresSession]:
         import psycopg

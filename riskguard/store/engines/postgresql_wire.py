@@ -230,6 +230,10 @@ class Wire:
         self.made += 1
         return self._kept
 
+    def kept(self) -> Connection | None:
+        """Return the connection that is open, if there is one."""
+        return self._kept if self._kept is not None and not self._kept.closed else None
+
     def failed(self, why: str, at: float | None = None) -> None:
         """Note that the server did not do it: for a short while only those who can wait ask it again."""
         self._why = why

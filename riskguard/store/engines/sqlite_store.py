@@ -233,6 +233,19 @@ class SqliteStore(Store):
                 lite.begin(connection, None, wait)
             return True
 
+    def is_idle(self) -> bool:
+        held, watch = self._held, self._watch
+        return held is not None and watch is not None and not held.in_transaction and watch.is_same()
+
+    def glance(self, query: str, name: str, wait_s: float) -> tuple[str, ...] | None:
+        held = self._held
+        if held is None:
+            return None
+        try:  # a reader waits for nobody, whatever *wait_s* is
+            return tuple(row[0] for row in held.execute(query, (name,)))
+        except sqlite3.Error:
+            return None
+
     @contextmanager
     def reading(self, wait_s: float = 5.0) -> Iterator[SqliteSession]:
         connection = lite.connect(self.path, durable=False)
