@@ -45,9 +45,8 @@ def main() -> None:
         group.mkdir()
         # The halts of this host must neither stop the benchmark nor be touched by its kills, nor one group by another's.
         os.environ["RISKGUARD_HOME"] = str(group / "home")
-        halt.prepare(
-            group / "home"
-        )  # a database that was made in another home misses its directory there, and is halted
+        # A database that was made in another home and misses its directory in this one counts as halted.
+        halt.prepare(group / "home")
         found[name] = group_of(name, given)(group)
         shutil.rmtree(group)
     shutil.rmtree(directory)

@@ -162,7 +162,7 @@ def _engage(url: str, given: Arguments, by: str, reason: str, plan: str) -> tupl
     try:
         raised = killswitch.raise_flags(url, given.account, by=by, reason=reason, plan=plan)
     except Exception as e:  # whatever broke, the database may still take the row
-        raised = (halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
+        raised = killswitch.Raised(halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
     return (killswitch.engage(url, given.account, by=by, reason=reason, plan=plan, raised=raised),)
 
 

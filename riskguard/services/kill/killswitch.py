@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from riskguard.home import sqlite_path, state_directories
 from riskguard.store import halt
@@ -71,12 +71,31 @@ class KillOutcome(NamedTuple):  # `dataclasses` would cost a cold kill a tenth o
         return said + (f"\n{self.note}" if self.note else "")
 
 
+class Raised(NamedTuple):
+    """Flags that stand on disk: of which kill and scope, where, and what whoever killed should know."""
+
+    kill_id: str
+    scope: str
+    flags: list[Path]
+    note: str
+
+
+class Kill(NamedTuple):
+    """What the row of a kill says of it."""
+
+    scope: str
+    kill_id: str
+    plan: str
+    cause: str
+    by: str
+    reason: str
+
+
 def raise_flags(
     url: str, account: str | None, *, by: str, reason: str, plan: str, look: Look | None = None
-) -> tuple[str, str, list[Path], str]:  # fmt: skip
+) -> Raised:  # fmt: skip
     """
-    Put the flags on disk and return (kill id, scope, where they stand, what to know). Until they stand, standard
-    library only.
+    Put the flags of a new kill on disk. Until they stand, standard library only.
 
     *look* asks an open connection for the name; where it does not tell, one is opened for it.
 
@@ -92,14 +111,14 @@ def raise_flags(
     flags = halt.raise_flag(directories, scope, kill_id, text)
     note = ""
     if account is None:
-        return kill_id, scope, flags, note
+        return Raised(kill_id, scope, flags, note)
     known = _is_known(url, account, look)
     if known is not True:
         why = "is not in the database" if known is False else "could not be looked up"
         note = f"`{account}` {why}: everything is halted instead"
         scope = halt.GLOBAL
         flags += halt.raise_flag(directories, scope, kill_id, text)
-    return kill_id, scope, flags, note
+    return Raised(kill_id, scope, flags, note)
 
 
 def _is_known(url: str, account: str, look: Look | None) -> bool | None:
@@ -163,7 +182,7 @@ def engage_group(
 
 def engage(
     store: Store | str, account: str | None, *, by: str = "", reason: str = "", plan: str = "cancel",
-    cause: str = "MANUAL", clock: Clock | None = None, raised: Any = None,
+    cause: str = "MANUAL", clock: Clock | None = None, raised: Raised | None = None,
 ) -> KillOutcome:  # fmt: skip
     """
     Halt *account* (None: everything): flags first, then the row behind a gate. Never raises for a machine's fault.
@@ -178,7 +197,7 @@ def engage(
         look = None if open_store is None else open_store.glance
         kill_id, scope, flags, note = raised or raise_flags(url, account, by=by, reason=reason, plan=plan, look=look)
         try:
-            accounts = _write_row(open_store, url, scope, kill_id, plan, cause, by, reason, clock)
+            accounts = _write_row(open_store, url, Kill(scope, kill_id, plan, cause, by, reason), clock)
             written = True
         except Exception as e:  # whatever it is, the flag stands and says so
             note = f"{note}\n{e}".strip()
@@ -205,10 +224,7 @@ def _at_hand(store: Store | str) -> Iterator[Store | None]:
         yield found
 
 
-def _write_row(
-    open_store: Store | None, url: str, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str,
-    clock: Clock | None,
-) -> tuple[str, ...]:  # fmt: skip
+def _write_row(open_store: Store | None, url: str, kill: Kill, clock: Clock | None) -> tuple[str, ...]:
     """Commit the kill ahead of every writer, and wait for the disk: on the connection at hand, or one of its own."""
     from riskguard.store.session import CommitUnknownError, StoreBusyError
     from riskguard.store.session import Store as OpenStore
@@ -216,23 +232,19 @@ def _write_row(
     until = time.monotonic() + LOCK_WAIT_S
     if open_store is not None and open_store.is_idle():  # it is not where it did not answer the look
         try:
-            return _written(open_store, LOCK_WAIT_S, scope, kill_id, plan, cause, by, reason, clock)
+            return _written(open_store, LOCK_WAIT_S, kill, clock)
         except (StoreBusyError, CommitUnknownError):
             raise  # others hold the lock, or it may stand: another connection would do no better
-        except Exception:
+        except Exception:  # a connection that broke: a new one is tried before the kill counts as not written
             pass
     own = OpenStore(url)
     try:
-        wait_s = max(until - time.monotonic(), CONNECT_S)
-        return _written(own, wait_s, scope, kill_id, plan, cause, by, reason, clock)
+        return _written(own, max(until - time.monotonic(), CONNECT_S), kill, clock)
     finally:
         own.close()
 
 
-def _written(
-    store: Store, wait_s: float, scope: str, kill_id: str, plan: str, cause: str, by: str, reason: str,
-    clock: Clock | None,
-) -> tuple[str, ...]:  # fmt: skip
+def _written(store: Store, wait_s: float, kill: Kill, clock: Clock | None) -> tuple[str, ...]:
     from riskguard.services.kill import latch
     from riskguard.store import controls
     from riskguard.store.queries.kill_rows import RUNS_OF_KILL
@@ -240,9 +252,9 @@ def _written(
 
     with store.gate(), store.session(durable=True, wait_s=wait_s, gated=False) as session:
         now_us = clock_of(store, clock).now_us()
-        if session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
+        if session.row(RUNS_OF_KILL, kill_id=kill.kill_id) is not None:
             return ()  # another process saw the flag and has adopted it already
-        accounts = latch.record_kill(session, scope, kill_id, plan, cause, by, reason, now_us)
+        accounts = latch.record_kill(session, *kill, now_us)
         generation = controls.advance_generation(session)
     latch.after_commit(store, generation)
     return accounts
