@@ -19,7 +19,8 @@ from riskguard.services.wiring import open_guard
 ROUNDS = 400
 DEADLINE_MS = 10_000
 
-Sent = list[tuple[Any, Any]]
+Sent = list[tuple[str, Any, dict[str, tuple[str, dict[str, Any]]]]]
+"""Messages: text, values, and the statements that were written into it, by what stands there for them."""
 
 
 def rows(directory: Path) -> list[Row]:
@@ -42,7 +43,7 @@ def rows(directory: Path) -> list[Row]:
         Row("PostgreSQL: approval ÷ same statements, raw", approved / raw, "×", 2.0, f"raw psycopg: {raw:.0f} µs",
             "the decision, the journal's body and hashes, flags and the deadline of each wait"),
         Row("PostgreSQL: approval, p50", approved, "µs", 1_000.0, f"p99: {percentile(found['plain']['guard'], 99):.0f} µs",
-            "seven round trips to a server on the same cores"),
+            "three round trips to a server on the same cores"),
         Row("PostgreSQL: approval with prepared statements, p50", prepared, "µs", None, f"raw psycopg: {raw_prepared:.0f} µs"),
     ]  # fmt: skip
 
@@ -75,40 +76,56 @@ def _approve(guard: RiskGuard, numbers: Iterator[int]) -> Callable[[], None]:
 
 
 def _again(raw: Any, sent: Sent, numbers: Iterator[int]) -> Callable[[], None]:
-    """Send the same statements with keys of their own, and roll back where the approval commits."""
+    """Send the same messages with keys of their own, and roll back where the approval commits."""
+    import psycopg
+
+    writer = psycopg.ClientCursor(raw)
 
     def one() -> None:
         number = next(numbers)
         cursor = raw.cursor()
-        for text, values in sent:
-            cursor.execute("ROLLBACK" if text == "COMMIT" else text, _with_keys(values, number))
-            if cursor.description is not None:
+        for text, values, written in sent:
+            message = "ROLLBACK" if text == "COMMIT" else text
+            for literal, (statement, own) in written.items():
+                message = message.replace(literal, writer.mogrify(statement, _with_keys(own, number)))
+            cursor.execute(message, values)
+            while cursor.nextset():
+                pass
+            if cursor.pgresult.nfields:
                 cursor.fetchall()
 
     return one
 
 
-def _with_keys(values: Any, number: int) -> Any:
-    if not isinstance(values, dict):
-        return values
+def _with_keys(values: dict[str, Any], number: int) -> dict[str, Any]:
     own = {"client_order_id": f"raw-{number}", "correlation_id": f"raw-{number}", "sequence": 1_000_000 + number}
     return {**values, **{name: own[name] for name in own.keys() & values.keys()}}
 
 
 @contextmanager
 def _listening() -> Iterator[Sent]:
-    """Note what goes to the server meanwhile."""
+    """Note what goes to the server meanwhile: each message, its values, and the statements written into it as literals."""
     import psycopg
 
+    from riskguard.store.engines.postgresql_wire import Connection
+
     sent: Sent = []
-    execute = psycopg.Cursor.execute
+    written: dict[str, tuple[str, dict[str, Any]]] = {}
+    execute, write = psycopg.Cursor.execute, Connection.written
 
     def noted(self: Any, query: Any, params: Any = None, **how: Any) -> Any:
-        sent.append((query, params))
+        sent.append((query, params, {text: what for text, what in written.items() if text in query}))
         return execute(self, query, params, **how)
 
+    def writing(self: Any, sql: str, values: dict[str, Any]) -> str:
+        text = write(self, sql, values)
+        written[text] = (sql, values)
+        return text
+
     psycopg.Cursor.execute = noted  # type: ignore[method-assign, assignment]
+    Connection.written = writing  # type: ignore[method-assign]
     try:
         yield sent
     finally:
         psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+        Connection.written = write  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from riskguard.core.params import as_decimal
 from riskguard.core.quote import Quote
 from riskguard.core.seen import SeenFunds, SeenOrder, SeenPosition, SeenTrade
 from riskguard.store.bounds import TERMINAL_STATUSES
-from riskguard.store.session import Session
+from riskguard.store.session import Ask, Session
 from riskguard.store.spelling import fixed, greater, insert_into, param, prepare, sa, tables
 
 funds = tables.funds.funds
@@ -466,8 +466,13 @@ def marks_of_lines(session: Session, account: str, date: str) -> dict[tuple[str,
     }
 
 
+def asks_mark(key: tuple[str, str]) -> Ask:
+    """Return what `mark` asks."""
+    return MARK, {"exchange_segment": key[0], "security_id": key[1]}
+
+
 def mark(session: Session, key: tuple[str, str]) -> Quote | None:
-    row = session.row(MARK, exchange_segment=key[0], security_id=key[1])
+    row = session.ask(asks_mark(key))
     return None if row is None else Quote(*row[:7])._replace(is_indicative=bool(row[7]))
 
 

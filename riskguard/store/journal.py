@@ -10,7 +10,7 @@ from riskguard.core.facts import canonical
 from riskguard.core.limits import LimitSet
 from riskguard.store import controls
 from riskguard.store.secrets import audit_key
-from riskguard.store.session import ADVANCE, GLOBAL, Head, Session
+from riskguard.store.session import ADVANCE, GLOBAL, Ask, Head, Session
 from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
 
 control_actions = tables.control.control_actions
@@ -54,6 +54,16 @@ ACT_COLUMNS: Final = ("id", "kind", "by_whom", "os_user", "reason", "kill_ids", 
 HEAD_OF = prepare(
     sa.select(account_heads.c.sequence, account_heads.c.last_hash).where(account_heads.c.account == param("account"))
 )
+
+
+def asks_known(account: str, client_order_id: str | None) -> Ask:
+    """Return what `known` asks."""
+    return KNOWN, {"account": account, "client_order_id": client_order_id}
+
+
+def known(session: Session, account: str, client_order_id: str | None) -> tuple[Any, ...] | None:
+    """Return what the account's id was answered already, (sequence, approved, body), or None."""
+    return session.ask(asks_known(account, client_order_id))
 
 
 class Entry(NamedTuple):
@@ -108,7 +118,7 @@ def append(
     ).decode()
     digest = chained(head.last_hash, body)
     keys = audit_key.of(session.store)
-    session.run(
+    session.later(
         APPEND,
         account=account,
         sequence=sequence,

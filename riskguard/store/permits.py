@@ -17,7 +17,7 @@ from riskguard.core.decide import Decision
 from riskguard.core.direction import Direction
 from riskguard.core.state import TradingState
 from riskguard.store.bounds import LIVE_PERMIT_STATES
-from riskguard.store.session import Session
+from riskguard.store.session import Ask, Session
 from riskguard.store.spelling import fixed, greater, insert_into, lesser, param, prepare, sa, tables
 
 order_messages, permits = tables.journal.order_messages, tables.journal.permits
@@ -247,7 +247,7 @@ def grant(session: Session, decision: Decision, sequence: int, emergency_by: str
         "leg": 0,
         **more,
     }
-    session.run(GRANT, **values)
+    session.later(GRANT, **values)
     return PermitRow(**values)
 
 
@@ -265,8 +265,13 @@ def live(session: Session, account: str) -> list[PermitRow]:
     return [PermitRow(*row) for row in session.rows(LIVE, account=account)]
 
 
+def asks_one(account: str, client_order_id: str) -> Ask:
+    """Return what `one` asks."""
+    return ONE, {"account": account, "client_order_id": client_order_id}
+
+
 def one(session: Session, account: str, client_order_id: str) -> PermitRow | None:
-    row = session.row(ONE, account=account, client_order_id=client_order_id)
+    row = session.ask(asks_one(account, client_order_id))
     return None if row is None else PermitRow(*row)
 
 
@@ -286,7 +291,7 @@ def send(session: Session, row: PermitRow, now_us: int) -> bool:
     if moved != 1:
         return False
     named = row.changes_order or row.client_order_id
-    session.run(MESSAGE, account=row.account, kind=row.kind, client_order_id=named, at_us=now_us)
+    session.later(MESSAGE, account=row.account, kind=row.kind, client_order_id=named, at_us=now_us)
     return True
 
 
@@ -330,7 +335,7 @@ def refuse_merged(session: Session, account: str, client_order_id: str, why: str
 
 def count_message(session: Session, account: str, kind: str, now_us: int, client_order_id: str = "") -> None:
     """Count a modify or cancel message in the throttle."""
-    session.run(MESSAGE, account=account, kind=kind, client_order_id=client_order_id, at_us=now_us)
+    session.later(MESSAGE, account=account, kind=kind, client_order_id=client_order_id, at_us=now_us)
 
 
 def move(

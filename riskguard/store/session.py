@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -76,6 +76,10 @@ ADD_ACCOUNT = insert_into(accounts, "account", "role", "group_name", "broker", "
 ADD_HEAD = insert_into(account_heads, "account", ignore=True)
 
 
+Ask = tuple[Prepared, dict[str, Any]]
+"""A statement and the values it is run with."""
+
+
 class Rows(Protocol):
     """What a statement gave: the driver's cursor, as far as both drivers agree."""
 
@@ -113,6 +117,14 @@ class Session:
         """Run a prepared statement on this transaction and return the cursor."""
         raise NotImplementedError
 
+    def later(self, statement: Prepared, **values: Any) -> None:
+        """
+        Run it before whatever is asked next, and before the commit; nothing is asked of how it went.
+
+        A server gets it in one message with the next one. Where it fails, that one raises.
+        """
+        self.run(statement, **values)
+
     def run_many(self, statement: Prepared, rows: Iterable[dict[str, Any]]) -> None:
         """Run one statement for each of *rows*: a list of hundreds costs half of as many single calls."""
         raise NotImplementedError
@@ -127,6 +139,11 @@ class Session:
     def row(self, statement: Prepared, **values: Any) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self.run(statement, **values).fetchone()
         return found
+
+    def ask(self, ask: Ask) -> tuple[Any, ...] | None:
+        """Return the first row of what *ask* asks; see *ahead* of `Store.session`."""
+        statement, values = ask
+        return self.row(statement, **values)
 
     def savepoint(self) -> Savepoint:
         """Mark this moment; `back()` takes back what was written since, `release()` forgets the mark."""
@@ -210,7 +227,7 @@ class Store:
 
     def session(
         self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False,
-        account: str | None = None,
+        account: str | None = None, ahead: Sequence[Ask] = (),
     ) -> AbstractContextManager[Session]:  # fmt: skip
         """
         Open a transaction with the write lock; commit when the block ends, roll back when it raises.
@@ -218,6 +235,8 @@ class Store:
         *insist* raises the gate when the lock is not to be had within 100 ms: a sweep must not starve.
         *account* says that nothing of another account (but of its group) is decided or written on what is read here
         (`""`: of no account at all). On PostgreSQL such sessions exclude only each other and wide ones.
+        *ahead* are questions this session is going to ask: a server answers them in the message that takes the lock,
+        and each keeps its answer until it is asked, or something was written.
 
         Raises:
             StoreBusyError: The lock was not to be had in time. StoreUnavailableError: The database is broken
@@ -230,7 +249,7 @@ class Store:
         """
         Keep the open connection from other threads for this block; False where there is none, or somebody uses it.
 
-        Never waits, asks nobody and raises nothing: what a kill may try before it opens a connection of its own.
+        Never waits and asks nobody: what a kill may try before it opens a connection of its own.
         """
         self._leave_the_parent()
         if not self._lock.acquire(blocking=False):

@@ -24,6 +24,9 @@ LINGER_NONE: Final = struct.pack("ii", 1, 0)
 NEGOTIATIONS: Final = (80877103, 80877104)
 """Codes of SSLRequest and GSSENCRequest, which come before the start-up message and are shaped like it."""
 
+QUERY, SYNC = b"Q", b"S"
+"""Messages after which a client waits: a text of statements, and the end of what went before."""
+
 
 @dataclass
 class Faults:
@@ -62,6 +65,7 @@ class Proxy:
         self.faults = Faults()
         self.cuts = 0  # how often a scripted cut happened: a test asks it, to know that its fault was one
         self.connections = 0
+        self.asked = 0  # how often a client sent what it then waits for the answer to: round trips
         self._lock = threading.Lock()
         self._links: list[_Link] = []
         self._kept_open: list[socket.socket] = []
@@ -197,6 +201,7 @@ class Proxy:
                     return self._scripted(link)
                 else:
                     link.answer_is_lost = True
+            self.asked += message[:1] in (QUERY, SYNC)
             link.server.sendall(message)
         return True
 

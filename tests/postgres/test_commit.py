@@ -101,7 +101,7 @@ def test_a_link_that_is_cut_anywhere_never_says_no_to_what_stands(link: Link, ur
         assert asked(guard, order("warm")) == APPROVED
         for number in range(shown.figure):
             name = f"o{number}"
-            proxy.faults.cut_at_message = 1 + number % 15
+            proxy.faults.cut_at_message = 1 + number % 8
             heard = asked(guard, order(name))
             said = wrong(url, name, heard)
             again = ask_until_answered(guard, order(name))

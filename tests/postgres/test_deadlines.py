@@ -93,8 +93,8 @@ FAULTS: dict[str, tuple[Callable[..., Any], Any]] = {
     "refused": (_refused, ""),
     "200 ms away": (_slow, ""),
     "pulled at BEGIN": (_mid_transaction, 1),
-    "pulled at the third message": (_mid_transaction, 3),
-    "pulled late": (_mid_transaction, 6),
+    "pulled at what it writes": (_mid_transaction, 2),
+    "pulled at COMMIT": (_mid_transaction, 3),
 }
 
 

@@ -17,7 +17,7 @@ from riskguard.core.state import TradingState
 from riskguard.errors import BrokerUnconfirmedError
 from riskguard.services.kill.killrun import DOUBT_US, LEASE_US, KillRunner
 from riskguard.store import runs
-from riskguard.store.engines.postgresql_store import PostgresSession
+from riskguard.store.engines.postgresql_session import PostgresSession
 from riskguard.store.runs import KillRun
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, CALL, COVER, FUTURE, SECOND, SHARE, Desk, EachDesk, e4

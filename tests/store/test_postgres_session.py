@@ -23,16 +23,19 @@ from riskguard.core.order import Order
 from riskguard.errors import ExtraMissingError, SchemaMismatchError, SettingsError, StoreUnavailableError
 from riskguard.home import state_directories
 from riskguard.services.wiring import open_guard
-from riskguard.store import halt
+from riskguard.store import halt, journal, permits
 from riskguard.store.engines import postgresql, postgresql_store
 from riskguard.store.engines.postgresql_store import PostgresStore, ServerClock
 from riskguard.store.engines.sqlite_store import SqliteStore
-from riskguard.store.session import BUMP_EPOCH, GLOBAL, Store, StoreBusyError, WideNeededError
-from tests.services.desk import START, Clock, fill, rulebook
+from riskguard.store.session import BUMP_EPOCH, GLOBAL, Ask, Store, StoreBusyError, WideNeededError
+from riskguard.store.spelling import param, prepare, sa, tables
+from tests.services.desk import START, Clock, eventually, fill, rulebook
 from tests.store import postgres
 
 PATIENCE_MS = 10_000
 LEADER, FOLLOWER, APART = "leader", "follower", "apart"
+_heads = tables.journal.account_heads.c
+EPOCH = prepare(sa.select(_heads.epoch).where(_heads.account == param("account")))
 
 
 @pytest.fixture(scope="module")
@@ -274,10 +277,111 @@ def test_only_an_approval_may_be_lost_and_nothing_outlives_a_transaction(
         with store.session(durable=False) as session:
             connection = session.connection
             session.make_durable()
+            session.send()
             assert connection.execute("SHOW synchronous_commit").fetchone()[0] == durable
         # A pooler gives the connection to others: what was set must have gone with the transaction.
         assert connection.execute("SHOW lock_timeout").fetchone()[0] == "0"
         assert connection.execute("SHOW synchronous_commit").fetchone()[0] == setting
+
+
+def test_what_was_asked_ahead_is_of_after_the_lock(stores: Callable[..., PostgresStore]) -> None:
+    """Asked in the message that waits for the lock, it holds what its holder committed meanwhile."""
+    ask = journal.asks_known(LEADER, "theirs")
+    found: list[Any] = []
+
+    def other() -> None:
+        with stores().session(account=LEADER, ahead=[ask]) as session:
+            found.append(session.ask(ask))
+
+    with stores().session(account=LEADER) as session:
+        waiting = threading.Thread(target=other)
+        waiting.start()
+        eventually(lambda: bool(_waiting_for_locks(session)), 20)
+        journal.append(session, LEADER, "ORDER", {}, START, client_order_id="theirs")
+    waiting.join(20)
+    assert [row is not None for row in found] == [True]
+
+
+@pytest.mark.parametrize("how", ["run", "later", "run_many"])
+def test_what_was_asked_ahead_is_asked_anew_once_something_was_written(
+    stores: Callable[..., PostgresStore], how: str
+) -> None:
+    """And it is told once: who asks again hears what is so by then."""
+    ask: Ask = (EPOCH, {"account": LEADER})
+    with stores().session(account=LEADER, ahead=[ask, ask]) as session:
+        assert session.ask(ask) == (0,)
+        if how == "run_many":
+            session.run_many(BUMP_EPOCH, [{"of_account": LEADER}])
+        else:
+            getattr(session, how)(BUMP_EPOCH, of_account=LEADER)
+        assert session.ask(ask) == (1,)
+        session.run(BUMP_EPOCH, of_account=LEADER)
+        assert session.ask(ask) == (2,)
+
+
+def test_what_was_left_for_later_is_done_before_anything_else(stores: Callable[..., PostgresStore]) -> None:
+    """Before the next question, a savepoint, many rows and the commit; rolled back with all the rest."""
+    store = stores()
+
+    def epoch() -> int:
+        with store.session(account=LEADER) as session:
+            return int((session.row(EPOCH, account=LEADER) or (-1,))[0])
+
+    with store.session(account=LEADER) as session:
+        session.later(BUMP_EPOCH, of_account=LEADER)
+    assert epoch() == 1
+    with store.session(account=LEADER) as session:
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        mark = session.savepoint()
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        assert session.row(EPOCH, account=LEADER) == (4,)
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        mark.back()
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        session.run_many(BUMP_EPOCH, [{"of_account": LEADER}])
+        mark.release()
+    assert epoch() == 4
+    with contextlib.suppress(ZeroDivisionError), store.session(account=LEADER) as session:
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        raise ZeroDivisionError
+    assert epoch() == 4
+
+
+@pytest.mark.parametrize("then", ["question", "commit", "commit by name"])
+def test_what_was_left_for_later_and_fails_leaves_nothing(stores: Callable[..., PostgresStore], then: str) -> None:
+    """The error is that of a statement, not of a commit that may stand; the session after it is a good one."""
+    store = stores()
+    made = {"account": LEADER, "kind": "KIND OF NOTHING", "client_order_id": "", "at_us": START}
+    with pytest.raises(StoreUnavailableError, match="SQLSTATE 23514"), store.session(account=LEADER) as session:
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        session.later(permits.MESSAGE, **made)
+        if then == "question":
+            session.row(EPOCH, account=LEADER)
+        elif then == "commit by name":
+            store.commit(session)
+    opened = store.opened
+    with store.session(account=LEADER) as session:
+        assert session.row(EPOCH, account=LEADER) == (0,)
+    assert store.opened == opened  # on the same connection
+
+
+def test_what_is_written_into_a_message_is_what_was_meant(stores: Callable[..., PostgresStore]) -> None:
+    """Quotes, backslashes, percent signs, line ends and other scripts, in whatever way the server reads literals."""
+    said = 'it\'s \\ "q" %s %(a)s; DROP TABLE permits; --\n\t₹ 1 🙂'
+    for setting in ("on", "off"):
+        store = stores()
+        with store.session(account=LEADER) as session:
+            session.connection.execute(f"SET LOCAL standard_conforming_strings = {setting}")
+            session.later(permits.MESSAGE, account=LEADER, kind="CANCEL", client_order_id=said, at_us=START)
+        with store.session(account=LEADER) as session:
+            kept = session.connection.execute("SELECT client_order_id FROM order_messages ORDER BY id DESC LIMIT 1")
+            assert kept.fetchone() == (said,)
+
+
+def _waiting_for_locks(session: Any) -> list[Any]:
+    found: list[Any] = session.connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall()
+    return found
 
 
 def test_every_wait_is_bounded_at_the_server_too(stores: Callable[..., PostgresStore]) -> None:

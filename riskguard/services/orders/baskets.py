@@ -111,7 +111,7 @@ def _answer(guard: RiskGuard, legs: tuple[Order, ...], emergency_by: str) -> lis
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, owner, now_us)
         loaded = guard.kept.open(session, owner, now_us)
-        known = {leg: session.row(journal.KNOWN, account=owner, client_order_id=leg.client_order_id) for leg in legs}
+        known = {leg: journal.known(session, owner, leg.client_order_id) for leg in legs}
         if any(known.values()):
             session.make_durable()
             return _restated(guard, session, loaded, legs, known, now_us)

@@ -103,7 +103,7 @@ def _answer(
         flags = latch.look(guard.halt_directories, owner, now_us)
         loaded = guard.kept.open(session, owner, now_us)
         change = find(session, owner, name, changes, change_id)
-        known = session.row(journal.KNOWN, account=owner, client_order_id=change_id)
+        known = journal.known(session, owner, change_id)
         if known is not None:
             decision = restate(guard, session, loaded, change.after, known, now_us)
             if decision.recorded:

@@ -347,7 +347,7 @@ def _attempt(guard: RiskGuard, orders: list[Order]) -> list[Decision]:
 def _one(guard: RiskGuard, session: Session, order: Order, now_us: int) -> Decision:
     flags = latch.look(guard.halt_directories, order.account, now_us)
     loaded: Loaded = guard.kept.open(session, order.account, now_us)
-    known = session.row(journal.KNOWN, account=order.account, client_order_id=order.client_order_id)
+    known = journal.known(session, order.account, order.client_order_id)
     if known is not None:
         return restate(guard, session, loaded, order, known, now_us)
     loader.know_instrument(session, loaded, order.instrument)

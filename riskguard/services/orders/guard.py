@@ -162,7 +162,10 @@ class RiskGuard:
     ) -> Decision:  # fmt: skip
         wrote_generation: int | None = None
         released: frozenset[str] = frozenset()
-        with self.store.session(durable=durable, account=width) as session:
+        ahead = [journal.asks_known(order.account, order.client_order_id)]
+        if not self._has_quote(order.instrument):
+            ahead.append(books.asks_mark(order.instrument))
+        with self.store.session(durable=durable, account=width, ahead=ahead) as session:
             now_us = self.clock.now_us()
             if session.waited or durable:
                 flags = latch.look(self.halt_directories, order.account, now_us)
@@ -174,7 +177,7 @@ class RiskGuard:
                     # Released for good: what is left of the file is litter, not a halt.
                     flags = flags._replace(causes=tuple(c for c in flags.causes if c.kill_id not in released))
             loaded = self.kept.open(session, order.account, now_us)
-            known = session.row(journal.KNOWN, account=order.account, client_order_id=order.client_order_id)
+            known = journal.known(session, order.account, order.client_order_id)
             loader.know_instrument(session, loaded, order.instrument)
             self._freshen_quote(session, loaded, order.instrument)
             supply.at_check(session, loaded, order, now_us, self.newest_quote)
@@ -224,12 +227,16 @@ class RiskGuard:
     def newest_quote(self, session: Session, key: tuple[str, str]) -> Quote | None:
         """Return the newer of this process's quote and the shared `marks` row."""
         own = self._quotes.get(key)
-        now_us = self.clock.now_us()
-        if own is None or not -CLOCK_SKEW_MAX_US <= now_us - own.at_us <= SHARED_MARK_US:
+        if not self._has_quote(key):
             shared = books.mark(session, key)
-            if shared is not None and (own is None or supersedes(shared, own, now_us)):
+            if shared is not None and (own is None or supersedes(shared, own, self.clock.now_us())):
                 own = shared
         return own
+
+    def _has_quote(self, key: tuple[str, str]) -> bool:
+        """Say whether this process has been told a quote so lately that nobody else's is looked up."""
+        own = self._quotes.get(key)
+        return own is not None and -CLOCK_SKEW_MAX_US <= self.clock.now_us() - own.at_us <= SHARED_MARK_US
 
     def _judge(
         self, session: Session, loaded: Loaded, order: Order, emergency_by: str, flags: latch.Flags,

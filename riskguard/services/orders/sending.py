@@ -35,7 +35,7 @@ def mark_sent(guard: RiskGuard, permit: Permit) -> None:
 
 def _mark_sent(guard: RiskGuard, permit: Permit, width: str | None) -> None:
     name, account = permit.row.client_order_id, permit.row.account
-    with guard.store.session(durable=True, account=width) as session:
+    with guard.store.session(durable=True, account=width, ahead=[permits.asks_one(account, name)]) as session:
         now_us = guard.clock.now_us()
         flags = latch.look(guard.halt_directories, account, now_us)
         loaded = guard.kept.open(session, account, now_us)
@@ -76,7 +76,8 @@ def _note_answer(
     guard: RiskGuard, permit: Permit, state: str, width: str | None, *, order_id: str | None, why: str
 ) -> None:  # fmt: skip
     row = permit.row
-    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=width) as session:
+    ahead = [permits.asks_one(row.account, row.client_order_id)]
+    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=width, ahead=ahead) as session:
         now_us = guard.clock.now_us()
         loaded = guard.kept.open(session, row.account, now_us)
         current = permits.one(session, row.account, row.client_order_id)
@@ -98,7 +99,8 @@ def _note_answer(
 def release_permit(guard: RiskGuard, permit: Permit) -> None:
     """Give back a reservation that was never sent; afterwards the id stays used."""
     row = permit.row
-    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=row.account) as session:
+    ahead = [permits.asks_one(row.account, row.client_order_id)]
+    with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=row.account, ahead=ahead) as session:
         guard.kept.loaded.pop(row.account, None)
         current = permits.one(session, row.account, row.client_order_id)
         if current is None or current.state != "GRANTED":

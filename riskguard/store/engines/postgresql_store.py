@@ -13,18 +13,18 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from riskguard.clock import SystemClock
 from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.errors import ExtraMissingError, SchemaMismatchError, StoreUnavailableError
 from riskguard.home import host_home
 from riskguard.store.engines import postgresql
+from riskguard.store.engines.postgresql_session import Answer, PostgresSession, texts_of
 from riskguard.store.halt import write_generation
-from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, CommitUnknownError, Head, Session, Store, StoreBusyError
-from riskguard.store.spelling import Prepared
+from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, Ask, CommitUnknownError, Head, Session, Store, StoreBusyError
 from riskguard.store.triggers.postgresql import SCHEMA
 
 if TYPE_CHECKING:
@@ -105,65 +105,13 @@ class ServerClock:
         return self._host.elapsed_us()
 
 
-class PostgresSession(Session):
-    """One open transaction on PostgreSQL."""
+class Asked(NamedTuple):
+    """What a session was opened for; see `Store.session`. *is_short*: within the deadline of a check."""
 
-    __slots__ = ("_cursor", "_read", "connection")
-
-    def __init__(
-        self, store: Store, connection: Connection, cursor: psycopg.Cursor[tuple[Any, ...]], durable: bool, is_wide: bool,
-        read: dict[str, Head],
-    ) -> None:  # fmt: skip
-        super().__init__(store, durable, True, is_wide)  # a round trip is a wait
-        self.connection = connection
-        self._cursor = cursor
-        self._read: dict[str, Head] | None = read
-
-    def run(self, statement: Prepared, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
-        sql, constants = statement.on_postgresql()
-        return self._cursor.execute(sql, {**constants, **values} if constants else values)
-
-    def run_many(self, statement: Prepared, rows: Iterable[dict[str, Any]]) -> None:
-        sql, constants = statement.on_postgresql()
-        self._cursor.executemany(sql, [{**constants, **row} for row in rows])
-
-    def insert(self, statement: Prepared, **values: Any) -> int | None:
-        row = self.run(statement, **values).fetchone()
-        return None if row is None else row[0]
-
-    def rows(self, statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
-        return self.run(statement, **values).fetchall()
-
-    def row(self, statement: Prepared, **values: Any) -> tuple[Any, ...] | None:
-        return self.run(statement, **values).fetchone()
-
-    def read_heads(self, account: str, group: str = "") -> dict[str, Head]:
-        """Read the heads; the first time they are those that came with the lock."""
-        read, self._read = self._read, None
-        if read is None or account not in read:
-            return super().read_heads(account, group)
-        self.heads.update(read)
-        return self.heads
-
-    def make_durable(self) -> None:
-        if not self.durable:
-            self._cursor.execute(f"SET LOCAL synchronous_commit = {_waiting(self.connection)}")
-            self.durable = True
-
-    def savepoint(self) -> _Savepoint:
-        return _Savepoint(self._cursor)
-
-
-class _Savepoint:
-    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
-        self._cursor = cursor
-        cursor.execute("SAVEPOINT here")
-
-    def back(self) -> None:
-        self._cursor.execute("ROLLBACK TO SAVEPOINT here")
-
-    def release(self) -> None:
-        self._cursor.execute("RELEASE SAVEPOINT here")
+    is_short: bool
+    durable: bool
+    account: str | None
+    ahead: Sequence[Ask]
 
 
 class PostgresStore(Store):
@@ -214,7 +162,7 @@ class PostgresStore(Store):
     @contextmanager
     def session(
         self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False,
-        account: str | None = None,
+        account: str | None = None, ahead: Sequence[Ask] = (),
     ) -> Iterator[PostgresSession]:  # fmt: skip
         self._leave_the_parent()
         began = time.monotonic()
@@ -230,7 +178,7 @@ class PostgresStore(Store):
             try:
                 # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock.
                 begin = self._insist if insist or not gated else self._begin
-                session = begin(began, wait, wait_s is None, durable, account)
+                session = begin(began, wait, Asked(wait_s is None, durable, account, ahead))
                 yield session
                 self._commit()
             except psycopg.Error as e:
@@ -272,29 +220,27 @@ class PostgresStore(Store):
             connection.deadline = time.monotonic() + STATEMENT_S_MAX
             cursor = connection.cursor()
             cursor.execute(_READING)
-            yield PostgresSession(self, connection, cursor, False, True, {})
+            yield PostgresSession(self, connection, cursor, False, True, {}, [])
         except psycopg.Error as e:
             raise StoreUnavailableError(f"`{self.place}` cannot be read: {postgresql.first_line(e)}") from None
         finally:
             wire.close()
 
-    def _begin(
-        self, began: float, wait: float, is_short: bool, durable: bool, account: str | None
-    ) -> PostgresSession:  # fmt: skip
+    def _begin(self, began: float, wait: float, asked: Asked) -> PostgresSession:
         """Take the lock, and with it the heads and the time: one round trip."""
         import psycopg
 
         until = began + max(wait, 0.001)
-        connection = self._wire.connection(until, patient=not is_short)
+        connection = self._wire.connection(until, patient=not asked.is_short)
         is_kept = connection is self._known
         try:
-            return self._opened(connection, until, wait, is_short, durable, account)
+            return self._opened(connection, until, wait, asked)
         except psycopg.OperationalError as e:
             if not is_kept or not self._is_lost(e):
                 raise
         # The server was restarted, or a firewall forgot us, since the last session: nothing was asked yet.
-        connection = self._wire.connection(until, patient=not is_short)
-        return self._opened(connection, until, wait, is_short, durable, account)
+        connection = self._wire.connection(until, patient=not asked.is_short)
+        return self._opened(connection, until, wait, asked)
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         """Say whether the connection is gone, and forget it; one that only did not answer in time is no such case."""
@@ -305,36 +251,37 @@ class PostgresStore(Store):
         self._wire.drop()
         return True
 
-    def _opened(
-        self, connection: Connection, until: float, wait: float, is_short: bool, durable: bool, account: str | None
-    ) -> PostgresSession:
+    def _opened(self, connection: Connection, until: float, wait: float, asked: Asked) -> PostgresSession:
         if connection is not self._known:
             self._known = connection
             self._start_over()
         now = time.monotonic()
         left = max(0.005, until - now)
         # The server gives up first: its answer keeps the connection, which our own deadline would cost us.
-        connection.deadline = now + left + (0.0 if is_short else 1.0)
+        connection.deadline = now + left + (0.0 if asked.is_short else 1.0)
         asked_us = self.clock.host_us()
         try:
             cursor = connection.cursor()
-            cursor.execute(self._begin_text(connection, left, is_short, durable, account))
-            heads, server_us = _read_opening(cursor)
+            cursor.execute(
+                "; ".join([self._begin_text(connection, left, asked), *texts_of(connection, asked.ahead), _NOW])
+            )
+            heads, told, server_us = _read_opening(cursor, len(asked.ahead))
             self.clock.heard(server_us)
             self._note_skew(asked_us)
             self._note_generation(heads[GLOBAL].generation if GLOBAL in heads else 0)
-            if not is_short:
+            if not asked.is_short:
                 connection.deadline = time.monotonic() + max(wait, STATEMENT_S_MAX)
+            answers = list(map(Answer, asked.ahead, told))
             # Kept in here: an interrupt at any moment finds either this block or the session to be undone.
-            self._session = PostgresSession(self, connection, cursor, durable, account is None, heads)
+            self._session = PostgresSession(
+                self, connection, cursor, asked.durable, asked.account is None, heads, answers
+            )
         except BaseException:
             self._undo(connection)
             raise
         return self._session
 
-    def _insist(
-        self, began: float, wait: float, is_short: bool, durable: bool, account: str | None
-    ) -> PostgresSession:  # fmt: skip
+    def _insist(self, began: float, wait: float, asked: Asked) -> PostgresSession:
         """
         Take the lock for a kill or a sweep: who is in the way with nothing to say any more is sent away.
 
@@ -347,7 +294,7 @@ class PostgresStore(Store):
         while True:
             now = time.monotonic()
             try:
-                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), False, durable, account)
+                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), asked._replace(is_short=False))
             except psycopg.errors.LockNotAvailable:
                 if time.monotonic() >= end or self._known is None:
                     raise
@@ -386,17 +333,15 @@ class PostgresStore(Store):
                 write_generation(self.path, generation)
                 self._generation_kept = generation
 
-    def _begin_text(
-        self, connection: Connection, left: float, is_short: bool, durable: bool, account: str | None
-    ) -> str:
+    def _begin_text(self, connection: Connection, left: float, asked: Asked) -> str:
         """Return the opening of a transaction; kept, because a check asks for the same one again and again."""
-        lock_ms = self._rounded_ms(left if not is_short else left * 0.8)
-        key = (lock_ms, is_short, durable, account, connection.synchronous_commit)
+        lock_ms = self._rounded_ms(left if not asked.is_short else left * 0.8)
+        key = (lock_ms, asked.is_short, asked.durable, asked.account, connection.synchronous_commit)
         kept = self._texts.get(key)
         if kept is None:
             if len(self._texts) >= TEXTS_MAX:
                 self._texts.clear()
-            kept = self._texts[key] = _beginning(connection, lock_ms, is_short, durable, account)
+            kept = self._texts[key] = _beginning(connection, lock_ms, asked)
         return kept
 
     @staticmethod
@@ -413,9 +358,11 @@ class PostgresStore(Store):
         self._roll_back()
 
     def _commit(self) -> None:
-        session, self._session = self._session, _DONE
+        session = self._session
         if session is _DONE or session is None:
             return  # rolled back, or committed, inside the block
+        session.send()  # as what it is, a statement: no commit is under way yet
+        self._session = _DONE
         import psycopg
 
         connection = session.connection
@@ -492,30 +439,26 @@ _DONE: Final[Any] = object()
 """The session of a block whose transaction has ended already."""
 
 
-def _read_opening(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[dict[str, Head], int]:
-    """Return what came with the lock: the heads, and the server's time, which was asked last."""
-    heads: dict[str, Head] = {}
-    row: tuple[Any, ...] = ()
+def _read_opening(
+    cursor: psycopg.Cursor[tuple[Any, ...]], ahead: int
+) -> tuple[dict[str, Head], list[list[tuple[Any, ...]]], int]:
+    """Return what came with the lock: the heads, the answers to *ahead* questions, and the server's time."""
+    found: list[list[tuple[Any, ...]]] = []
     more: bool | None = True
     while more:
-        if cursor.description is not None:
-            for row in cursor:
-                if len(row) > 1:
-                    heads[row[0]] = Head(*row)
+        if cursor.pgresult is not None and cursor.pgresult.nfields:  # `description` would be made for each of seventeen
+            found.append(cursor.fetchall())
         more = cursor.nextset()
-    return heads, int(row[0])
+    said = len(found) - 1 - ahead
+    heads = {row[0]: Head(*row) for rows in found[:said] for row in rows if len(row) > 1}
+    return heads, found[said:-1], int(found[-1][0][0])
 
 
-def _waiting(connection: Connection) -> str:
-    """Return the setting with which a commit waits for the disk: as the server says, and never weaker than `on`."""
-    said = connection.synchronous_commit
-    return "on" if said in ("off", "local") else said
-
-
-def _beginning(connection: Connection, lock_ms: int, is_short: bool, durable: bool, account: str | None) -> str:
+def _beginning(connection: Connection, lock_ms: int, asked: Asked) -> str:
     """Return everything up to the first statement of a session's own, as one message to the server."""
     from psycopg import sql
 
+    is_short, account = asked.is_short, asked.account
     settings: dict[str, str | int] = {
         "lock_timeout": lock_ms,
         "statement_timeout": lock_ms if is_short else round(STATEMENT_S_MAX * 1000),
@@ -524,14 +467,13 @@ def _beginning(connection: Connection, lock_ms: int, is_short: bool, durable: bo
     if connection.pgconn.server_version >= TRANSACTION_TIMEOUT_SINCE:
         # The others do not run while a message that was begun never ends.
         settings["transaction_timeout"] = round((IDLE_S_ACCOUNT if is_short else TRANSACTION_S_MAX) * 1000)
-    settings["synchronous_commit"] = _waiting(connection) if durable else "off"
+    settings["synchronous_commit"] = connection.waiting if asked.durable else "off"
     # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
     parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
     parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]
     parts += [_LOCK_ALONE, _LOCK_HEADS] if account is None else [_LOCK_SHARED]
     if account:
         parts.append(sql.SQL(_LOCK_ACCOUNT).format(account=sql.Literal(account)).as_string(connection))
-    parts.append(_NOW)
     return "; ".join(parts)
 
 

@@ -77,6 +77,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     deadline: float = float("inf")
     place: str = ""
     synchronous_commit: str = "on"
+    _scribe: psycopg.ClientCursor[tuple[Any, ...]] | None = None
 
     def wait(self, gen: Any, interval: float = _LOOK_S, timeout: float | None = None) -> Any:
         left = self.deadline - time.monotonic()
@@ -90,6 +91,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except BaseException:
             self.pgconn.finish()
             raise
+
+    @property
+    def waiting(self) -> str:
+        """The setting with which a commit waits for the disk: as the server says, and never weaker than `on`."""
+        return "on" if self.synchronous_commit in ("off", "local") else self.synchronous_commit
+
+    def written(self, sql: str, values: dict[str, Any]) -> str:
+        """Return the statement with its values written in as literals, so that several may go in one message."""
+        if self._scribe is None:
+            self._scribe = psycopg.ClientCursor(self)
+        return self._scribe.mogrify(sql, values)
 
     def drop(self) -> None:
         """Let go of the socket without a word."""

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from riskguard.errors import SchemaMismatchError, StoreUnavailableError
 from riskguard.home import sqlite_path
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.halt import gate
-from riskguard.store.session import CLOSE_WAIT_S, CommitUnknownError, Session, Store, StoreBusyError
+from riskguard.store.session import CLOSE_WAIT_S, Ask, CommitUnknownError, Session, Store, StoreBusyError
 from riskguard.store.spelling import Prepared
 
 INSIST_AFTER_S = 0.1
@@ -192,6 +192,7 @@ class SqliteStore(Store):
     def session(
         self, *, durable: bool = True, wait_s: float | None = None, gated: bool = True, insist: bool = False,
         account: str | None = None,  # there is one lock, whatever it is for
+        ahead: Sequence[Ask] = (),  # nobody is far away
     ) -> Iterator[SqliteSession]:  # fmt: skip
         self._leave_the_parent()
         wait = self.deadline_s if wait_s is None else wait_s
