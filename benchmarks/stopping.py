@@ -12,20 +12,21 @@ from riskguard.services.kill.killswitch import engage
 from riskguard.store.session import Store
 
 PROCESSES = 8
-ROUNDS, KILLS = 12, 25
+ROUNDS, KILLS = 60, 25
 
 
 def rows(directory: Path, rounds: int = ROUNDS, kills: int = KILLS, processes: int = PROCESSES) -> list[Row]:
-    names = accounts_named(max(rounds, kills + 1))
+    names = accounts_named(rounds + kills + 1)
     calm, flooded = (build_accounts(directory / name, rulebook(), names) for name in ("visible", "flooded"))
     again = flooded.copied(directory / "again")
     seen_ms, late = _visible(calm, names[:rounds], processes)
     took_ms = _flooded(flooded, names[1 : kills + 1], processes)
-    alone_ms = _took(calm.copied(directory / "alone"), names[rounds:] or names)
+    alone_ms = _took(calm.copied(directory / "alone"), names[rounds:])
     open_ms = _flooded(again, names[1 : kills + 1], processes, is_connected=True)
     return [
         Row(f"kill acknowledged → refused in all of {processes} processes, p99", percentile(seen_ms, 99), "ms", 10.0,
-            f"median {median(seen_ms):.2f} ms, n = {len(seen_ms)}: a process that has no core sees nothing meanwhile",
+            f"median {median(seen_ms):.2f} ms, max {max(seen_ms):.1f} ms, n = {len(seen_ms)}: "
+            "a process that has no core sees nothing meanwhile",
             "more processes spin than there are cores: each waits for its turn"),
         Row("… approved although begun after it", late, "", 0, f"of {len(seen_ms)} processes that never stopped asking"),
         Row(f"kill while {processes} processes write without a pause, max", max(took_ms), "ms", 100.0,

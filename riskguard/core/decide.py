@@ -13,7 +13,10 @@ from riskguard.core.order import Order
 from riskguard.core.reject import PRECEDENCE, Reject, RejectCode
 from riskguard.errors import OrderRefusedError, PermitNotSendableError
 
+Rejects = tuple[Reject, ...]
+
 _new = object.__new__
+_NOTHING: Rejects = ()
 
 
 class Sendable(Protocol):
@@ -170,22 +173,23 @@ def judge(facts: Facts, plan: Plan) -> Decision:
                 found.append((reject, ask.limit))
     except Exception:
         found = _one_by_one(facts, asks)
-    if not found and not plan.missing:
-        # As `Decision(…)` makes it, without a call of the class: the usual answer is a twentieth cheaper so.
-        decision = _new(Decision)
-        decision.order = facts.order
-        decision.rejects = decision.shadow_rejects = ()
-        decision.approved = True
-        decision.decided_at_us = facts.now_us
-        decision.facts = facts
-        decision.limits_digest = plan.digest
-        decision.direction, decision.cancel_first = facts.direction, facts.cancel_first
-        decision.recorded = False
-        decision.adjusted_to = decision.sequence = decision.repeat_of = decision.permit = None
-        if facts.reducing:
-            decision.adjusted_to = adjusted(facts)
-        return decision
-    return _refuse(facts, plan, found)
+    rejects = shadow = _NOTHING
+    if found or plan.missing:
+        rejects, shadow = _weighed(facts, plan, found)
+    # As `Decision(…)` makes it, without a call of the class: the usual answer is a twentieth cheaper so.
+    decision = _new(Decision)
+    decision.order = facts.order
+    decision.rejects, decision.shadow_rejects = rejects, shadow
+    decision.approved = not rejects
+    decision.decided_at_us = facts.now_us
+    decision.facts = facts
+    decision.limits_digest = plan.digest
+    decision.direction, decision.cancel_first = facts.direction, facts.cancel_first
+    decision.recorded = False
+    decision.adjusted_to = decision.sequence = decision.repeat_of = decision.permit = None
+    if facts.reducing and not rejects:
+        decision.adjusted_to = adjusted(facts)
+    return decision
 
 
 def _one_by_one(facts: Facts, asks: tuple[Ask, ...]) -> list[tuple[Reject, Limit]]:
@@ -208,8 +212,8 @@ def _one_by_one(facts: Facts, asks: tuple[Ask, ...]) -> list[tuple[Reject, Limit
     return found
 
 
-def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Decision:
-    """Sort what was found into enforced and shadow; a shadow finding alone approves."""
+def _weighed(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> tuple[Rejects, Rejects]:
+    """Return what is enforced, the weightiest first, and what is only noted; a shadow finding alone approves."""
     enforced: list[Reject] = []
     shadow: list[Reject] = []
     for reject, limit in found:
@@ -229,17 +233,7 @@ def _refuse(facts: Facts, plan: Plan, found: list[tuple[Reject, Limit]]) -> Deci
         )
     if len(enforced) > 1:
         enforced.sort(key=lambda reject: PRECEDENCE[reject.code])
-    decision = Decision(
-        facts.order,
-        tuple(enforced),
-        facts.now_us,
-        facts,
-        plan.digest,
-        tuple(shadow),
-    )
-    if decision.approved and facts.reducing:
-        decision.adjusted_to = adjusted(facts)
-    return decision
+    return tuple(enforced), tuple(shadow)
 
 
 def breach_of(decision: Decision, plan: Plan) -> Limit | None:

@@ -21,8 +21,8 @@ from tests.simulator.world import quick_directory, template_in
 DAYS: Final = 500
 PARTS: Final = 4
 """Of the ordinary run: each is a file of its own, since files are what test workers share out."""
-DAYS_SOAK: Final = 6_000
-PARTS_SOAK: Final = 40
+DAYS_SOAK: Final = 19_500
+PARTS_SOAK: Final = 39
 FIRST_SOAK: Final = 100_000
 COLLECTED_AFTER: Final = 50_000
 """Objects made and not yet gone before the collector looks for cycles."""

@@ -57,10 +57,10 @@ def test_the_parts_are_all_the_days() -> None:
     assert [seed for each in long for seed in each] == list(range(FIRST_SOAK, FIRST_SOAK + DAYS_SOAK))
 
 
-@pytest.mark.claim("S", "seeded days in virtual time", of="days", ci=0, soak=150, seconds=40)
+@pytest.mark.claim("S", "seeded days in virtual time", of="days", ci=0, soak=500, seconds=120)
 @pytest.mark.parametrize("number", range(1, PARTS_SOAK + 1))
 def test_every_promise_is_kept_on_thousands_of_days(number: int, claim: Claims) -> None:
-    """Other seeds, in forty parts: 0 broken bounds the rate below 3 in 6,000 days (95 %)."""
+    """Other seeds, in thirty-nine parts, 20,000 with the ordinary run's: 0 broken bounds the rate below 3 in 20,000 (95 %)."""
     shown = claim("S")
     hold_part(soak_part(number, shown.figure), shown)
 
