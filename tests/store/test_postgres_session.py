@@ -348,6 +348,19 @@ def test_what_was_left_for_later_is_done_before_anything_else(stores: Callable[.
     assert epoch() == 4
 
 
+def test_going_back_leaves_what_was_wrong_behind_and_the_wait_for_the_disk_in_force(
+    stores: Callable[..., PostgresStore],
+) -> None:
+    """A row the database would refuse, written since the mark and never sent; a session that was made durable since."""
+    with stores().session(account=LEADER, durable=False) as session:
+        mark = session.savepoint()
+        session.make_durable()
+        session.later(permits.MESSAGE, account=LEADER, kind="KIND OF NOTHING", client_order_id="", at_us=START)
+        mark.back()
+        assert session.row(EPOCH, account=LEADER) == (0,)
+        assert session.connection.execute("SHOW synchronous_commit").fetchone()[0] != "off"
+
+
 @pytest.mark.parametrize("then", ["question", "commit", "commit by name"])
 def test_what_was_left_for_later_and_fails_leaves_nothing(stores: Callable[..., PostgresStore], then: str) -> None:
     """The error is that of a statement, not of a commit that may stand; the session after it is a good one."""

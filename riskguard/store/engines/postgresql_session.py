@@ -114,8 +114,11 @@ class PostgresSession(Session):
 
     def make_durable(self) -> None:
         if not self.durable:
-            self._later.append(f"SET LOCAL synchronous_commit = {self.connection.waiting}")
+            self._later.append(self._waiting_for_disk())
             self.durable = True
+
+    def _waiting_for_disk(self) -> str:
+        return f"SET LOCAL synchronous_commit = {self.connection.waiting}"
 
     def savepoint(self) -> _Savepoint:
         return _Savepoint(self)
@@ -124,10 +127,15 @@ class PostgresSession(Session):
 class _Savepoint:
     def __init__(self, session: PostgresSession) -> None:
         self._session = session
+        self._was_durable = session.durable
         session._send("SAVEPOINT here")
 
     def back(self) -> None:
-        self._session._send("ROLLBACK TO SAVEPOINT here")
+        session = self._session
+        session._later.clear()  # written since, and never sent: what is wrong with it must not keep us from going back
+        session._send("ROLLBACK TO SAVEPOINT here")
+        if session.durable and not self._was_durable:
+            session._later.append(session._waiting_for_disk())  # taken back with the rest
 
     def release(self) -> None:
         self._session._send("RELEASE SAVEPOINT here")

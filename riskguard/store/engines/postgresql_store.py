@@ -105,7 +105,7 @@ class ServerClock:
         return self._host.elapsed_us()
 
 
-class Asked(NamedTuple):
+class Opening(NamedTuple):
     """What a session was opened for; see `Store.session`. *is_short*: within the deadline of a check."""
 
     is_short: bool
@@ -178,7 +178,7 @@ class PostgresStore(Store):
             try:
                 # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock.
                 begin = self._insist if insist or not gated else self._begin
-                session = begin(began, wait, Asked(wait_s is None, durable, account, ahead))
+                session = begin(began, wait, Opening(wait_s is None, durable, account, ahead))
                 yield session
                 self._commit()
             except psycopg.Error as e:
@@ -226,21 +226,21 @@ class PostgresStore(Store):
         finally:
             wire.close()
 
-    def _begin(self, began: float, wait: float, asked: Asked) -> PostgresSession:
+    def _begin(self, began: float, wait: float, opening: Opening) -> PostgresSession:
         """Take the lock, and with it the heads and the time: one round trip."""
         import psycopg
 
         until = began + max(wait, 0.001)
-        connection = self._wire.connection(until, patient=not asked.is_short)
+        connection = self._wire.connection(until, patient=not opening.is_short)
         is_kept = connection is self._known
         try:
-            return self._opened(connection, until, wait, asked)
+            return self._opened(connection, until, wait, opening)
         except psycopg.OperationalError as e:
             if not is_kept or not self._is_lost(e):
                 raise
         # The server was restarted, or a firewall forgot us, since the last session: nothing was asked yet.
-        connection = self._wire.connection(until, patient=not asked.is_short)
-        return self._opened(connection, until, wait, asked)
+        connection = self._wire.connection(until, patient=not opening.is_short)
+        return self._opened(connection, until, wait, opening)
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         """Say whether the connection is gone, and forget it; one that only did not answer in time is no such case."""
@@ -251,37 +251,37 @@ class PostgresStore(Store):
         self._wire.drop()
         return True
 
-    def _opened(self, connection: Connection, until: float, wait: float, asked: Asked) -> PostgresSession:
+    def _opened(self, connection: Connection, until: float, wait: float, opening: Opening) -> PostgresSession:
         if connection is not self._known:
             self._known = connection
             self._start_over()
         now = time.monotonic()
         left = max(0.005, until - now)
         # The server gives up first: its answer keeps the connection, which our own deadline would cost us.
-        connection.deadline = now + left + (0.0 if asked.is_short else 1.0)
+        connection.deadline = now + left + (0.0 if opening.is_short else 1.0)
         asked_us = self.clock.host_us()
         try:
             cursor = connection.cursor()
             cursor.execute(
-                "; ".join([self._begin_text(connection, left, asked), *texts_of(connection, asked.ahead), _NOW])
+                "; ".join([self._begin_text(connection, left, opening), *texts_of(connection, opening.ahead), _NOW])
             )
-            heads, told, server_us = _read_opening(cursor, len(asked.ahead))
+            heads, told, server_us = _read_opening(cursor, len(opening.ahead))
             self.clock.heard(server_us)
             self._note_skew(asked_us)
             self._note_generation(heads[GLOBAL].generation if GLOBAL in heads else 0)
-            if not asked.is_short:
+            if not opening.is_short:
                 connection.deadline = time.monotonic() + max(wait, STATEMENT_S_MAX)
-            answers = list(map(Answer, asked.ahead, told))
+            answers = list(map(Answer, opening.ahead, told))
             # Kept in here: an interrupt at any moment finds either this block or the session to be undone.
             self._session = PostgresSession(
-                self, connection, cursor, asked.durable, asked.account is None, heads, answers
+                self, connection, cursor, opening.durable, opening.account is None, heads, answers
             )
         except BaseException:
             self._undo(connection)
             raise
         return self._session
 
-    def _insist(self, began: float, wait: float, asked: Asked) -> PostgresSession:
+    def _insist(self, began: float, wait: float, opening: Opening) -> PostgresSession:
         """
         Take the lock for a kill or a sweep: who is in the way with nothing to say any more is sent away.
 
@@ -294,7 +294,7 @@ class PostgresStore(Store):
         while True:
             now = time.monotonic()
             try:
-                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), asked._replace(is_short=False))
+                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), opening._replace(is_short=False))
             except psycopg.errors.LockNotAvailable:
                 if time.monotonic() >= end or self._known is None:
                     raise
@@ -302,7 +302,7 @@ class PostgresStore(Store):
                     self._known.deadline = time.monotonic() + 1.0
                     self._known.execute(_SEND_AWAY)
             except (StoreUnavailableError, psycopg.OperationalError) as e:
-                # A server that comes back, or a connection that takes long: it is tried for as long as was asked.
+                # A server that comes back, or a connection that takes long: it is tried for as long as was opening.
                 if isinstance(e, SchemaMismatchError) or time.monotonic() + RETRY_S >= end:
                     raise
                 if isinstance(e, psycopg.Error):
@@ -333,15 +333,15 @@ class PostgresStore(Store):
                 write_generation(self.path, generation)
                 self._generation_kept = generation
 
-    def _begin_text(self, connection: Connection, left: float, asked: Asked) -> str:
+    def _begin_text(self, connection: Connection, left: float, opening: Opening) -> str:
         """Return the opening of a transaction; kept, because a check asks for the same one again and again."""
-        lock_ms = self._rounded_ms(left if not asked.is_short else left * 0.8)
-        key = (lock_ms, asked.is_short, asked.durable, asked.account, connection.synchronous_commit)
+        lock_ms = self._rounded_ms(left if not opening.is_short else left * 0.8)
+        key = (lock_ms, opening.is_short, opening.durable, opening.account, connection.synchronous_commit)
         kept = self._texts.get(key)
         if kept is None:
             if len(self._texts) >= TEXTS_MAX:
                 self._texts.clear()
-            kept = self._texts[key] = _beginning(connection, lock_ms, asked)
+            kept = self._texts[key] = _beginning(connection, lock_ms, opening)
         return kept
 
     @staticmethod
@@ -454,11 +454,11 @@ def _read_opening(
     return heads, found[said:-1], int(found[-1][0][0])
 
 
-def _beginning(connection: Connection, lock_ms: int, asked: Asked) -> str:
+def _beginning(connection: Connection, lock_ms: int, opening: Opening) -> str:
     """Return everything up to the first statement of a session's own, as one message to the server."""
     from psycopg import sql
 
-    is_short, account = asked.is_short, asked.account
+    is_short, account = opening.is_short, opening.account
     settings: dict[str, str | int] = {
         "lock_timeout": lock_ms,
         "statement_timeout": lock_ms if is_short else round(STATEMENT_S_MAX * 1000),
@@ -467,7 +467,7 @@ def _beginning(connection: Connection, lock_ms: int, asked: Asked) -> str:
     if connection.pgconn.server_version >= TRANSACTION_TIMEOUT_SINCE:
         # The others do not run while a message that was begun never ends.
         settings["transaction_timeout"] = round((IDLE_S_ACCOUNT if is_short else TRANSACTION_S_MAX) * 1000)
-    settings["synchronous_commit"] = connection.waiting if asked.durable else "off"
+    settings["synchronous_commit"] = connection.waiting if opening.durable else "off"
     # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
     parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
     parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]
