@@ -230,22 +230,28 @@ def gate(directory: Path) -> Iterator[None]:
 
     The gate is a file held by `flock`; its lock dies with its process, so a dead holder blocks nobody. Where
     it cannot be made (full disk, read-only) the work goes on without it.
+
+    It is locked under a name nobody looks at and gets its own after that: a writer that looks tries the lock, and would
+    else now and then have it at the very moment its maker asks for it, who then stood behind a gate that counts as free.
     """
     import fcntl
 
-    path = directory / GATE / _random_hex(8)
+    name = _random_hex(8)
+    hidden, path = directory / GATE / f".{name}", directory / GATE / name
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        descriptor = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except OSError:
         yield
         return
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(hidden, path)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        for each in (path, hidden):
+            with contextlib.suppress(OSError):
+                os.unlink(each)
         os.close(descriptor)
 
 
@@ -255,7 +261,7 @@ def gate_is_up(directory: Path) -> bool:
         names = os.listdir(f"{directory}/{GATE}")  # as text: this runs in every check, and joining paths costs more
     except OSError:
         return False  # a gate never halts: without its directory there is simply none
-    return any(_held(directory / GATE / name) for name in names)
+    return any(_held(directory / GATE / name) for name in names if name[0] != ".")
 
 
 def _held(path: Path) -> bool:

@@ -4,6 +4,7 @@ The halt on disk: flag files, prepared spares, the gate and the generation; and 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -460,6 +461,37 @@ def test_a_gate_whose_holder_was_killed_blocks_nobody(tmp_path: Path) -> None:
     assert not halt.gate_is_up(directory) and left.exists()
     os.utime(left, (1, 1))
     assert not halt.gate_is_up(directory) and not left.exists()
+
+
+@pytest.mark.parametrize("locked_first", [True, False], ids=["as it is", "control: named before it is locked"])
+def test_a_writer_that_looks_at_the_wrong_moment_does_not_take_the_gate_from_its_maker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked_first: bool
+) -> None:
+    """Looking means trying the lock: whoever is just making the gate must get it all the same."""
+    (directory,) = directories(tmp_path)[:1]
+    lock, rename, asked = fcntl.flock, os.rename, []
+
+    def looked_at(descriptor: int, how: int) -> None:
+        asked.append(descriptor)
+        if len(asked) == 1:
+            halt.gate_is_up(directory)  # a writer, at the moment the maker asks for the lock
+            if len(asked) == 1:
+                lock(descriptor, how)
+        else:
+            lock(descriptor, how)
+            if len(asked) == 2:
+                lock(asked[0], how)  # the maker, while the writer still has it: fails
+
+    if not locked_first:
+        opened = os.open
+        monkeypatch.setattr(os, "open", lambda path, *how: opened(str(path).replace("/gate/.", "/gate/"), *how))
+        monkeypatch.setattr(os, "rename", lambda *_names: None)
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    with halt.gate(directory):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        assert halt.gate_is_up(directory) is locked_first
+    monkeypatch.setattr(os, "rename", rename)
+    assert list((directory / halt.GATE).iterdir()) == []
 
 
 def test_without_its_directory_there_is_no_gate_and_the_work_goes_on(tmp_path: Path) -> None:
