@@ -302,7 +302,7 @@ class PostgresStore(Store):
                     self._known.deadline = time.monotonic() + 1.0
                     self._known.execute(_SEND_AWAY)
             except (StoreUnavailableError, psycopg.OperationalError) as e:
-                # A server that comes back, or a connection that takes long: it is tried for as long as was opening.
+                # A server that comes back, or a connection that takes long: it is tried for as long as was asked.
                 if isinstance(e, SchemaMismatchError) or time.monotonic() + RETRY_S >= end:
                     raise
                 if isinstance(e, psycopg.Error):
