@@ -14,7 +14,7 @@ from riskguard.services.kill.killrun.plans import BACK_OFF_US_MAX, EXHAUSTED_US,
 from riskguard.services.sweeps.schedule import Schedule
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, eventually, rulebook
-from tests.services.killing import Judge, quote_all
+from tests.services.killing import Judge, drive, net_of, quote_all
 
 ORDERS = 100
 
@@ -64,6 +64,30 @@ def test_what_others_sent_counts(make_desk: Callable[..., Desk]) -> None:
     runner.advance()
 
     assert len(desk.rows("SELECT id FROM kill_steps")) == 8
+
+
+@pytest.mark.parametrize("stops", [9, 12])
+def test_more_stops_than_a_second_takes_messages_do_not_hold_up_the_exit(
+    make_desk: Callable[..., Desk], stops: int
+) -> None:
+    """An exit and its stops go together where that many messages ever leave at once, else as many as do."""
+    limit = 'check = "order_rate"\nwindows = [{ messages_max = 10, reserve = 2, per_s = 1 }]'
+    desk = make_desk(text=rulebook(order_rate=limit))
+    desk.sweep()
+    quote_all(desk)
+    desk.hold(stops)
+    for number in range(stops):
+        desk.past(desk.order("SELL", 1, str(80 - number), order_type="STOP_LOSS", trigger_price=str(81 - number)))
+    desk.sweep(6)
+    desk.broker.behave("modify", "refuse")
+    desk.clock.advance(1)
+    from_us = desk.clock.now_us()
+    desk.kill(plan="flatten")
+    runner = KillRunner(desk.guard, ACCOUNT, desk.broker)
+    run = drive(desk, runner, s_max=60, move=lambda: quote_all(desk), until=lambda run: run.state == "DONE")
+
+    assert (run.state, net_of(desk)) == ("DONE", {})
+    assert [said for said in Judge(desk.broker.events(), from_us).replay({}) if not said.startswith("naked")] == []
 
 
 def test_the_daemon_does_not_wait_a_tick_for_the_next_messages(make_desk: Callable[..., Desk]) -> None:

@@ -86,6 +86,35 @@ def test_what_stays_never_exceeds_what_is_held(row: Row) -> None:
     assert not found.unsure
 
 
+LATE = table("""
+    filled  list  orders         keeps  waits  ends
+    15      20    sell15         1      -      -
+    15      20    sell20         -      -      1
+    15      20    sell16         -      -      1
+    15      20    stop20         -      1      -
+    15      20    stop21         -      -      1
+    20      15    sell20         -      1      -
+    20      15    sell21         -      -      1
+    20      0     stop20 sell20  -      1 2    -
+    0       20    sell20         -      -      1
+    0       20    stop20         -      1      -
+    -5      20    sell5          -      -      1
+""")
+
+
+@pytest.mark.parametrize("row", LATE, ids=str)
+def test_while_the_list_is_late_a_stop_waits_and_a_limit_is_held_to_our_fills(row: Row) -> None:
+    """Fills are facts, and the list of positions lags them: a limit above what they leave crosses zero where it trades."""
+    held = account("share+1:INTRADAY")
+    line = held.line(SHARE.key, "INTRADAY")
+    line.filled, line.seen, line.last_fill_us = int(row.filled), int(row.list), 10**15
+    line.refresh()
+    found = judge(tuple(order(number, word) for number, word in enumerate(row.orders.split(), 1)), held)
+
+    said = ([each.order_id for each in part] for part in (found.kept, found.unsure, found.adding))
+    assert list(said) == [(row.opt(what) or "").split() for what in ("keeps", "waits", "ends")]
+
+
 ORDERED = table("""
     book                                                       products  closes                       keeps
     share+10:INTRADAY cover+25:MARGIN future+25:MARGIN call-25:MARGIN  -  50001 35001 50002 1333      -

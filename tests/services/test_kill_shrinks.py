@@ -101,6 +101,22 @@ def test_a_broker_that_does_not_change_it_is_asked_to_cancel_it(desk: Desk, how:
     assert resting(desk) == [("STOP_LOSS", 15)]
 
 
+@pytest.mark.parametrize(("how", "ended"), [("refuse", ["CANCELLED"]), ("silent", [])])
+def test_a_refusal_ends_it_in_the_round_that_heard_it(desk: Desk, how: str, ended: list[str]) -> None:
+    """Left to the next look, it may have traded by then, and crossed. No answer is no refusal."""
+    desk.sweep()
+    quote_all(desk)
+    desk.hold(15)
+    rest(desk, "stop20@90")
+    desk.sweep(6)
+    desk.broker.behave("modify", how, 1)
+    desk.kill()
+    KillRunner(desk.guard, ACCOUNT, desk.broker).advance()
+
+    assert [each.fields["status"] for each in desk.broker.events() if each.what == "ENDED"] == ended
+    assert resting(desk) == [("STOP_LOSS", 15)]
+
+
 def test_what_has_filled_is_part_of_the_quantity_the_broker_is_told(desk: Desk) -> None:
     """A broker's quantity is the whole: of 25, 5 have filled and 15 are still held, so it is told 20."""
     desk.sweep()

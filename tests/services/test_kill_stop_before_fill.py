@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import pytest
 
-from riskguard.services.kill.killrun import closing
+from riskguard.services.kill.killrun import aside, closing
 from riskguard.services.kill.killrun.round import Round
 from tests.services.desk import Desk
 from tests.services.killing import Judge, net_of
 
 
-def flattened(desk: Desk) -> list[str]:
-    """Buy, protect at once, let the lists catch up, and kill; returns what was ever wrong at the broker."""
+def flattened(desk: Desk, how: str = "ok", times: int | None = None) -> list[str]:
+    """
+    Buy, protect at once, let the lists catch up, and kill; returns what was ever wrong at the broker.
+
+    From the kill on the broker answers so many placements so.
+    """
     desk.sweep()
     desk.quote("100")
     desk.place(desk.order("BUY", 10, "100"))
@@ -26,6 +30,7 @@ def flattened(desk: Desk) -> list[str]:
         desk.quote("100")
     desk.clock.advance(1)
     from_us = desk.clock.now_us()
+    desk.broker.behave("place", how, times)
     desk.kill(plan="flatten")
     for _ in range(20):
         desk.quote("100")
@@ -58,3 +63,19 @@ def test_where_the_broker_does_not_change_it_the_exit_goes_in_the_same_breath(de
     desk.broker.behave("modify", how)
 
     assert flattened(desk) == []
+
+
+@pytest.mark.parametrize("how", ["fail", "refuse"])
+def test_an_exit_that_does_not_go_brings_the_stop_back_in_the_same_breath(desk: Desk, how: str) -> None:
+    """Cleared for an exit the broker then does not take, it stands again before the round is over."""
+    desk.broker.behave("modify", "refuse")
+    assert flattened(desk, how, 1) == []
+    assert ("PUT_BACK", "DONE") in desk.rows("SELECT step, state FROM kill_steps")
+
+
+def test_the_control_the_line_is_bare_until_the_next_round(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a stop that still rested when the exit was asked for was looked after."""
+    monkeypatch.setattr(aside, "taken_away", lambda _steps: {})
+    desk.broker.behave("modify", "refuse")
+
+    assert any(said.startswith("naked") for said in flattened(desk, "fail", 1))

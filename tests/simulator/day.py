@@ -76,7 +76,7 @@ class Day:
     waiting: list[Decision] = field(default_factory=list)  # approved and not sent yet
     sent: list[Order] = field(default_factory=list)
     looks: list[tuple[int, int]] = field(default_factory=list)  # see Rounds: the sweeps that saw everything
-    clean_sweep_us: int = -1  # when the last sweep that saw everything was, waiting time
+    seen_until_us: int = -1  # what filled up to then, the last sweep that saw everything could see: waiting time
     fill_seen_us: int = 0  # waiting time of the last step in which something filled
     jumped: bool = False
     counts: dict[str, int] = field(default_factory=dict)
@@ -197,7 +197,7 @@ class Day:
             is_quoted = self.world.clock.now_us() >= self.world.quoted_us
             if is_quoted and not any(each.what == "PLACED" for each in fresh):
                 self._compare(report.pnl)
-            self.clean_sweep_us = self.world.clock.elapsed_us()
+            self.seen_until_us = self.world.clock.elapsed_us() - self.world.settings.position_lag_us
             self.looks.append((from_us, self.truth.events[-1].number if self.truth.events else 0))
             self.jumped = not is_quoted
         return report
@@ -319,12 +319,8 @@ class Day:
             return
 
     def _is_settled(self) -> bool:
-        clock, lag_us = self.world.clock, self.world.settings.position_lag_us
-        if (
-            self.jumped
-            or self.clean_sweep_us < self.fill_seen_us + lag_us + SECOND
-            or clock.at_us >= CLOSES_US + DAY // 4
-        ):
+        clock = self.world.clock
+        if self.jumped or self.seen_until_us < self.fill_seen_us + SECOND or clock.at_us >= CLOSES_US + DAY // 4:
             return False
         live = self.world.outside.execute(f"SELECT count(*) FROM permits WHERE {LIVE}").fetchone()[0]  # noqa: S608
         runs = self.world.outside.execute("SELECT count(*) FROM kill_runs WHERE state <> 'DONE'").fetchone()[0]

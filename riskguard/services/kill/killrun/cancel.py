@@ -47,12 +47,9 @@ def cancel(round_: Round) -> None:
 
 
 def _made_to_fit(round_: Round, order: SeenOrder, judged: Judged) -> bool:
-    """Make a stop smaller that would protect if it were; returns False for what has to be cancelled."""
+    """Make a stop smaller that would protect if it were; returns False for what has to be cancelled, in this very round."""
     units = judged.fits.get(order.order_id)
-    if units is None or not shrinking.can(round_, order):
-        return False
-    shrinking.shrink(round_, order, units)
-    return True
+    return units is not None and shrinking.can(round_, order) and shrinking.shrink(round_, order, units)
 
 
 def cancel_one(round_: Round, order: SeenOrder) -> bool:

@@ -41,23 +41,27 @@ def close(round_: Round, each: Covered, *, again: bool = False) -> Reason | None
     if blocked is not None:
         naked = aside.restore(round_, *key, line.product)
         return naked or blocked
+    if round_.now_us - _last_us(round_, each) < _wait_us(round_, each):
+        naked = aside.restore(round_, *key, line.product)
+        return naked or _given_up(round_, each)
     plain = [
         working for working in others
         if not working.protective and not working.exit_group and not _guards(round_, working)
     ]  # fmt: skip
     if plain:
+        guarding = any(working.trigger_price_e4 is not None for working in plain)
+        if guarding and not again and not round_.pace.has(len(plain) + 2):
+            round_.wake_us = round_.pace.frees_us
+            return None  # the exit has to follow at once, or the stop come back
         _clear(round_, plain)
-        if again or all(working.trigger_price_e4 is None for working in plain):
+        if again or not guarding:
             return None
         round_.look_again()  # a stop was among them: its exit goes in the same breath
         there = round_.account.positions.get(key, {}).get(line.product)
         return None if there is None else close(round_, each._replace(line=there), again=True)
-    if round_.now_us - _last_us(round_, each) < _wait_us(round_, each):
-        naked = aside.restore(round_, *key, line.product)
-        return naked or _given_up(round_, each)
     if _convert(round_, each, others, sign):
         return None
-    if round_.pace.left < 1 + len(others):
+    if not round_.pace.has(1 + len(others)):
         round_.wake_us = round_.pace.frees_us
         return None
     refused = sending.exit_line(round_, each, quantity, others)

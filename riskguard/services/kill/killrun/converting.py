@@ -47,20 +47,25 @@ def convert(round_: Round, each: Covered, order: SeenOrder) -> None:
     ask(round_, "CONVERT", order, f"close {order.remaining} {said}", *exits_at(price_e4))
 
 
-def ask(round_: Round, step: str, order: SeenOrder, said: str, *wanted: dict[str, Any]) -> None:
-    """Ask once for a change, unless *order* is in transit, it was asked for a moment ago, or no message is left."""
+def ask(round_: Round, step: str, order: SeenOrder, said: str, *wanted: dict[str, Any]) -> str:
+    """
+    Ask once for a change, unless *order* is in transit, it was asked for a moment ago, or no message is left.
+
+    Returns DONE, FAILED or UNKNOWN; "" where it was not asked for now.
+    """
     tries = round_.tries(step, order.order_id)
     if order.status.upper() == "TRANSIT" or (tries and round_.now_us - tries[-1].at_us < AGAIN_US):
-        return
+        return ""
     if not round_.pace.take():
         round_.wake_us = round_.pace.frees_us
-        return
+        return ""
     name = naming.client_order_id(round_.run, step, round_.number, order.order_id)
     step_id = round_.intend(step, order.order_id, said, client_order_id=name)
     if step_id is None:
-        return
+        return ""
     state, answer = change(round_, step_id, order.order_id, name, *wanted)
     round_.answered(step_id, state, answer)
+    return state
 
 
 def exits_at(price_e4: int | None) -> tuple[dict[str, Any], ...]:

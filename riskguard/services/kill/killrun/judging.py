@@ -19,7 +19,8 @@ class Judged:
     """
     Attributes:
         adding: Live orders that may add risk, those that trade soonest first.
-        unsure: Those that reduce only if our own fills are right: the broker's list has not caught up.
+        unsure: Those that reduce only if the broader of two books is right: the broker's list has not caught up. Of what
+            is no stop, only where that book is our own.
         kept: Those that can only take a position away.
         fits: Of each stop among *adding* that would protect were it smaller: how many units of it, by its id.
     """
@@ -63,7 +64,7 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
     if line is None:
         found.adding += exits
         return
-    near, far = _room(line, exits[0])
+    near, far, told = _room(line, exits[0])
     own = {each.order_id for each in line.working.values() if each.strategy == KILL_RUN and each.order_id}
     groups: dict[str, int] = {}
     taken, awaited = 0, ""
@@ -75,12 +76,12 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
             continue
         if not order.remaining or (order.side not in ("BUY", "SELL")):
             found.adding.append(order)
-        elif order.remaining <= near and taken + more <= near:
+        elif taken + more <= near:
             taken += more
             if order.group:
                 groups[order.group] = max(counted, order.remaining)
             found.kept.append(order)
-        elif not line.settled and order.remaining <= far and taken + more <= far:
+        elif not line.settled and taken + more <= (far if is_stop(order) else told):
             found.unsure.append(order)
         else:
             found.adding.append(order)
@@ -90,11 +91,17 @@ def _judge_line(exits: list[SeenOrder], line: Line | None, found: Judged) -> Non
         found.fits[awaited] = near - taken
 
 
-def _room(line: Line, order: SeenOrder) -> tuple[int, int]:
-    """Return how much an exit may take: surely, and if the broader of the two books is the true one."""
+def _room(line: Line, order: SeenOrder) -> tuple[int, int, int]:
+    """
+    Return how much an exit may take: surely, if the broader of the two books is the true one, and by our own fills.
+
+    A fill the broker told us of is a fact, and its position list lags: a limit that is larger than what our fills leave
+    crosses zero where it trades, and it may trade now. A stop waits for its price, and the line would be bare without it.
+    """
     if order.side == "SELL" and order.product == "CNC":
-        return line.sellable(), line.sellable()
-    return (line.near, line.up) if order.side == "SELL" else (-line.near, -line.down)
+        return line.sellable(), line.sellable(), line.sellable()
+    near, far, told = (line.near, line.up, line.net) if order.side == "SELL" else (-line.near, -line.down, -line.net)
+    return near, far, min(far, told)
 
 
 def is_stop(order: SeenOrder) -> bool:

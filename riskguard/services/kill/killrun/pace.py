@@ -21,6 +21,7 @@ class Pace:
 
     left: int = 0
     frees_us: int | None = None
+    most: int = 0  # what the narrowest window ever takes
 
     def refresh(self, account: Account, now_us: int) -> None:
         """Count again; `frees_us` is when the next message may leave, None when one may now."""
@@ -30,12 +31,17 @@ class Pace:
             for window in limit.params.plain().windows  # type: ignore[attr-defined]
         ] or list(BROKER_WINDOWS)
         self.left, self.frees_us = 10**9, None
+        self.most = min(most for most, _width_us in windows)
         for most, width_us in windows:
             left = most - account.sent.count(now_us, width_us) - account.granted
             self.left = min(self.left, left)
             if left <= 0:
                 frees_us = account.sent.leaves_us(max(1, most - account.granted), width_us) or now_us + width_us
                 self.frees_us = max(self.frees_us or 0, frees_us)
+
+    def has(self, messages: int) -> bool:
+        """Say whether so many may leave at once now; where no window is as wide, whether as many as ever may."""
+        return self.left >= min(messages, self.most)
 
     def take(self, messages: int = 1) -> bool:
         """Take so many messages; False, and none taken, when there are not as many."""

@@ -51,7 +51,7 @@ def exit_line(round_: Round, each: Covered, quantity: int, protecting: list[Work
             break
     if reason is None:
         return None
-    if protecting:
+    if protecting or each.target in aside.taken_away(round_.steps).values():
         round_.look_again()  # what was reserved for the exit is free again: the stop may have its room back
         return aside.restore(round_, *each.key, each.line.product) or (reason if reason.code else None)
     return reason if reason.code else None

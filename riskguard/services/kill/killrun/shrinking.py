@@ -29,7 +29,7 @@ def can(round_: Round, order: SeenOrder) -> bool:
     return len(tries) < TRIES_MAX or round_.now_us - tries[-1].at_us < AGAIN_US
 
 
-def shrink(round_: Round, order: SeenOrder, units: int) -> None:
-    """Ask for *units* of the stop to be left working; see `converting.ask` for when not."""
+def shrink(round_: Round, order: SeenOrder, units: int) -> bool:
+    """Ask for *units* of the stop to be left working; False where that was refused. See `converting.ask` for when not."""
     said = f"leave {units} of {order.kind} {order.side} {order.remaining}"
-    ask(round_, "SHRINK", order, said, {"quantity": order.filled + units})
+    return ask(round_, "SHRINK", order, said, {"quantity": order.filled + units}) != "FAILED"
