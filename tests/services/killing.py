@@ -152,7 +152,8 @@ class Judge:
     Without *rounds* the run is taken to act at every moment. With them two things are nobody's fault, and only these. An
     order of before the kill crosses zero before any round could see it, or after the run asked for its end, where no exit
     of the run has filled. And a line is bare from the cancellation of a stop that is, with the others, larger than it, and
-    would open a position, until the next round puts it back.
+    would open a position, until the next round puts it back; where a limit larger than the line stood in its way, from the
+    end of that one.
 
     With *after*, the number of the last event of before the kill, no time says where it was: the wall clock may jump.
     """
@@ -240,7 +241,9 @@ class Judge:
         held, left = net[line], order["quantity"] - order["filled"]
         takes_away = held != 0 and (held > 0) == (order["side"] == "SELL")
         too_large = takes_away and left + _cover(orders, line, held, stops=True) > abs(held)
-        if too_large and order["trigger_price_e4"] and event.fields.get("status") == "CANCELLED":
+        in_the_way = line in self._too_large and not _cover(orders, line, held, stops=True)
+        is_meant = order["trigger_price_e4"] or in_the_way
+        if too_large and is_meant and event.fields.get("status") == "CANCELLED":
             self._too_large[line] = event
 
     def _is_put_back_next(self, line: tuple[str, ...], number: int) -> bool:

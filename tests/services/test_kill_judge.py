@@ -103,6 +103,28 @@ def test_a_line_is_bare_only_until_the_next_round_after_a_stop_larger_than_it_we
     assert Judge(story, KILLED_US).replay({})
 
 
+IN_THE_WAY = table("""
+    sale  looks   asked          wrong
+    60    106:5   2@101,3@108    0
+    60    106:6   2@101,3@108    0
+    60    111:7   2@101,3@108    1
+    60    106:5   2@101          1
+    55    106:5   2@101,3@108    1
+""")
+
+
+@pytest.mark.parametrize("row", IN_THE_WAY, ids=str)
+def test_a_limit_in_the_way_of_the_stop_that_comes_back_makes_room_first(row: Row) -> None:
+    """
+    Long 55 behind a stop and a limit; the stop of 60 goes at 105 s and cannot come back beside the limit, which goes at
+    110 s. The round that saw that has to have put the stop back; a limit that fits may not go, nor one nobody asked to go.
+    """
+    story = events(f"buy55=1@0 fill55=1@0 stop60=2@1 sell{row.sale}=3@1 end=2@105 end=3@110 buy1=5@112 stop55=4@120")
+
+    assert bool(Judge(story, KILLED_US, rounds(row)).replay({})) == bool(row.number("wrong"))
+    assert Judge(story, KILLED_US).replay({})
+
+
 @pytest.mark.parametrize(("other", "wrong"), [(30, False), (15, True)])
 def test_stops_are_too_large_together(other: int, wrong: bool) -> None:
     """Long 55: a stop of 40 that goes was too large beside one of 30, and fitted beside one of 15."""
@@ -129,11 +151,11 @@ def test_a_kill_is_after_what_was_before_it_whatever_the_clock_said() -> None:
 
 
 def rounds(row: Row) -> Rounds:
-    looks, asked = row.opt("looks"), row.opt("asked")
+    looks = row.opt("looks")
     began, _, last = (looks or "").partition(":")
-    name, _, at_s = (asked or "").partition("@")
+    asked = (each.partition("@") for each in (row.opt("asked") or "").split(",") if each)
     return Rounds(
-        [(int(began) * SECOND, int(last))] if looks else [], {name: int(at_s) * SECOND} if asked else {}
+        [(int(began) * SECOND, int(last))] if looks else [], {name: int(at_s) * SECOND for name, _, at_s in asked}
     )  # fmt: skip
 
 
