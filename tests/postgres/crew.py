@@ -153,15 +153,15 @@ def _placed(guard: Any, asked: Any, unknown: int) -> tuple[Any, int]:
 
 def without_lock() -> None:
     """Take the heart out of the store in this process: its sessions begin without any lock."""
-    from riskguard.store.engines.postgresql_store import PostgresStore
+    from riskguard.store.engines import postgresql_opening
 
-    text_of = PostgresStore._begin_text
+    text_of = postgresql_opening.beginning
 
-    def unlocked(self: Any, *given: Any, **more: Any) -> str:
-        text = re.sub(r"SELECT pg_advisory_xact_lock(_shared)?\([^)]*\)", "SELECT 1", text_of(self, *given, **more))
+    def unlocked(*given: Any) -> str:
+        text = re.sub(r"SELECT pg_advisory_xact_lock(_shared)?\([^)]*\)", "SELECT 1", text_of(*given))
         return text.replace("FOR UPDATE", "")
 
-    PostgresStore._begin_text = unlocked  # type: ignore[method-assign]
+    postgresql_opening.beginning = unlocked
 
 
 def flooder(url: str, options: dict[str, Any]) -> None:

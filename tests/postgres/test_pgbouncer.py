@@ -16,7 +16,7 @@ import pytest
 
 from riskguard.services.kill.killswitch import engage
 from riskguard.store import journal
-from riskguard.store.engines import postgresql_store
+from riskguard.store.engines import postgresql_opening
 from tests.postgres.crew import crew, placer
 from tests.postgres.ground import another, codes, database_of, guarding, order, watch
 from tests.postgres.pooler import MISSING, found, pooled
@@ -97,8 +97,8 @@ def test_the_control_settings_of_a_session_reach_the_next_client(
     pooled_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """The same transactions with SET for SET LOCAL: another client of the pool finds the limits of ours."""
-    local = postgresql_store._beginning
-    monkeypatch.setattr(postgresql_store, "_beginning", lambda *a, **k: local(*a, **k).replace("SET LOCAL", "SET"))
+    local = postgresql_opening.beginning
+    monkeypatch.setattr(postgresql_opening, "beginning", lambda *a, **k: local(*a, **k).replace("SET LOCAL", "SET"))
     asked = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
     with psycopg.connect(pooled_url, autocommit=True) as raw:
         before = raw.execute(asked).fetchone()

@@ -8,7 +8,7 @@ sure to ask travels with its opening (`ahead`), and what it writes without askin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from riskguard.store.session import Ask, Head, Rows, Session, Store
@@ -78,8 +78,7 @@ class PostgresSession(Session):
 
     def later(self, statement: Prepared, **values: Any) -> None:
         self._answers.clear()
-        sql, constants = statement.on_postgresql()
-        self._later.append(self.connection.written(sql, {**constants, **values}))
+        self._later.append(written(self.connection, statement, values))
 
     def _send(self, *texts: str) -> None:
         """Send what was left for later and *texts* in one message; the cursor then holds the last answer."""
@@ -141,13 +140,10 @@ class _Savepoint:
         self._session._send("RELEASE SAVEPOINT here")
 
 
-def texts_of(connection: Connection, ahead: Sequence[Ask]) -> list[str]:
-    """Return the questions with their values written in."""
-    found = []
-    for statement, values in ahead:
-        sql, constants = statement.on_postgresql()
-        found.append(connection.written(sql, {**constants, **values}))
-    return found
+def written(connection: Connection, statement: Prepared, values: Mapping[str, Any]) -> str:
+    """Return a statement with its values written in."""
+    sql, constants = statement.on_postgresql()
+    return connection.written(sql, {**constants, **values})
 
 
-__all__ = ["Answer", "PostgresSession", "texts_of"]
+__all__ = ["Answer", "PostgresSession", "written"]

@@ -1,8 +1,7 @@
 """
 Sessions on PostgreSQL: one connection per process, a lock before everything else, a deadline on everything.
 
-READ COMMITTED: each statement sees what is committed when it begins. So the lock is taken by statements of its own, and
-whatever a session decides on is read by later ones. Two widths: a *wide* session excludes every other, one of an
+Two widths: a *wide* session excludes every other, one of an
 account those of the same account and group. Nothing rests on the state of a server connection, so a pooler in
 transaction mode may stand between.
 """
@@ -15,17 +14,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from riskguard.clock import SystemClock
 from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.errors import ExtraMissingError, SchemaMismatchError, StoreUnavailableError
 from riskguard.home import host_home
-from riskguard.store.engines import postgresql
-from riskguard.store.engines.postgresql_session import Answer, PostgresSession, texts_of
+from riskguard.store.engines import postgresql, postgresql_opening
+from riskguard.store.engines.postgresql_opening import IDLE_S_WIDE, READING, STATEMENT_S_MAX, Opening, Openings
+from riskguard.store.engines.postgresql_session import Answer, PostgresSession
 from riskguard.store.halt import write_generation
-from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, Ask, CommitUnknownError, Head, Session, Store, StoreBusyError
-from riskguard.store.triggers.postgresql import SCHEMA
+from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, Ask, CommitUnknownError, Session, Store, StoreBusyError
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,36 +32,10 @@ if TYPE_CHECKING:
     from riskguard.store.engines.postgresql_wire import Connection
 
 DEADLINE_MS: Final = 250
-STATEMENT_S_MAX: Final = 30.0
-"""How long a statement of a sweep, a kill or a command may take; a check's has what is left of its deadline."""
-TRANSACTION_S_MAX: Final = 60.0
-IDLE_S_ACCOUNT: Final = 2.0
-IDLE_S_WIDE: Final = 5.0
-"""How long a stopped process may hold the lock before the server takes it away; a kill waits longer than that."""
 INSIST_AFTER_S: Final = 1.0
 """How long a kill or a sweep waits before it looks at who holds the lock."""
 RETRY_S: Final = 0.1
-TRANSACTION_TIMEOUT_SINCE: Final = 170_000
 ROLLBACK_S_MAX: Final = 0.25
-LOCK: Final = 0x5249_534B_4755_4152
-"""The advisory lock: shared by sessions of one account, alone for a wide one; granted in the order of asking."""
-_PATH: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
-_LOCK_ALONE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
-_LOCK_SHARED: Final = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
-_LOCK_HEADS: Final = """SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads
-ORDER BY account COLLATE "C" FOR UPDATE"""
-# The group's head first: whoever waits for it holds nothing that another of the group might want.
-_LOCK_ACCOUNT: Final = """SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads
-WHERE account IN ({account},
-    (SELECT 'GROUP:' || a.group_name FROM public.accounts a WHERE a.account = {account} AND a.group_name <> ''))
-ORDER BY starts_with(account, 'GROUP:') DESC FOR UPDATE;
-SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads WHERE account = 'GLOBAL'"""
-_READING: Final = (
-    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATH}; "
-    f"SET LOCAL statement_timeout = {round(STATEMENT_S_MAX * 1000)}"
-)
-_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-
 _SEND_AWAY: Final = f"""
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND pg_has_role(a.usesysid, 'MEMBER')
@@ -105,15 +78,6 @@ class ServerClock:
         return self._host.elapsed_us()
 
 
-class Opening(NamedTuple):
-    """What a session was opened for; see `Store.session`. *is_short*: within the deadline of a check."""
-
-    is_short: bool
-    durable: bool
-    account: str | None
-    ahead: Sequence[Ask]
-
-
 class PostgresStore(Store):
     """See `Store`."""
 
@@ -131,7 +95,7 @@ class PostgresStore(Store):
         self.clock: ServerClock = ServerClock()
         self._wire = Wire(url)
         self._session: PostgresSession | None = None
-        self._texts: dict[tuple[object, ...], str] = {}
+        self._openings = Openings()
 
     @property
     def place(self) -> str:
@@ -219,7 +183,7 @@ class PostgresStore(Store):
             connection = wire.connection(time.monotonic() + wait_s, patient=True)
             connection.deadline = time.monotonic() + STATEMENT_S_MAX
             cursor = connection.cursor()
-            cursor.execute(_READING)
+            cursor.execute(READING)
             yield PostgresSession(self, connection, cursor, False, True, {}, [])
         except psycopg.Error as e:
             raise StoreUnavailableError(f"`{self.place}` cannot be read: {postgresql.first_line(e)}") from None
@@ -262,10 +226,8 @@ class PostgresStore(Store):
         asked_us = self.clock.host_us()
         try:
             cursor = connection.cursor()
-            cursor.execute(
-                "; ".join([self._begin_text(connection, left, opening), *texts_of(connection, opening.ahead), _NOW])
-            )
-            heads, told, server_us = _read_opening(cursor, len(opening.ahead))
+            cursor.execute(self._openings.message(connection, left, opening))
+            heads, told, server_us = postgresql_opening.read(cursor, len(opening.ahead))
             self.clock.heard(server_us)
             self._note_skew(asked_us)
             self._note_generation(heads[GLOBAL].generation if GLOBAL in heads else 0)
@@ -332,24 +294,6 @@ class PostgresStore(Store):
             with contextlib.suppress(OSError):
                 write_generation(self.path, generation)
                 self._generation_kept = generation
-
-    def _begin_text(self, connection: Connection, left: float, opening: Opening) -> str:
-        """Return the opening of a transaction; kept, because a check asks for the same one again and again."""
-        lock_ms = self._rounded_ms(left if not opening.is_short else left * 0.8)
-        key = (lock_ms, opening.is_short, opening.durable, opening.account, connection.synchronous_commit)
-        kept = self._texts.get(key)
-        if kept is None:
-            if len(self._texts) >= TEXTS_MAX:
-                self._texts.clear()
-            kept = self._texts[key] = _beginning(connection, lock_ms, opening)
-        return kept
-
-    @staticmethod
-    def _rounded_ms(seconds: float) -> int:
-        """Whole milliseconds to two figures, downwards: a text per millisecond would not be worth keeping."""
-        ms = max(1, int(seconds * 1000))
-        step: int = 10 ** max(0, len(str(ms)) - 2)
-        return ms // step * step
 
     def commit(self, session: Session) -> None:
         self._commit()
@@ -434,47 +378,8 @@ class PostgresStore(Store):
     _generation_kept = 0
 
 
-TEXTS_MAX: Final = 512
 _DONE: Final[Any] = object()
 """The session of a block whose transaction has ended already."""
-
-
-def _read_opening(
-    cursor: psycopg.Cursor[tuple[Any, ...]], ahead: int
-) -> tuple[dict[str, Head], list[list[tuple[Any, ...]]], int]:
-    """Return what came with the lock: the heads, the answers to *ahead* questions, and the server's time."""
-    found: list[list[tuple[Any, ...]]] = []
-    more: bool | None = True
-    while more:
-        if cursor.pgresult is not None and cursor.pgresult.nfields:  # `description` would be made for each of seventeen
-            found.append(cursor.fetchall())
-        more = cursor.nextset()
-    said = len(found) - 1 - ahead
-    heads = {row[0]: Head(*row) for rows in found[:said] for row in rows if len(row) > 1}
-    return heads, found[said:-1], int(found[-1][0][0])
-
-
-def _beginning(connection: Connection, lock_ms: int, opening: Opening) -> str:
-    """Return everything up to the first statement of a session's own, as one message to the server."""
-    from psycopg import sql
-
-    is_short, account = opening.is_short, opening.account
-    settings: dict[str, str | int] = {
-        "lock_timeout": lock_ms,
-        "statement_timeout": lock_ms if is_short else round(STATEMENT_S_MAX * 1000),
-        "idle_in_transaction_session_timeout": round((IDLE_S_WIDE if account is None else IDLE_S_ACCOUNT) * 1000),
-    }
-    if connection.pgconn.server_version >= TRANSACTION_TIMEOUT_SINCE:
-        # The others do not run while a message that was begun never ends.
-        settings["transaction_timeout"] = round((IDLE_S_ACCOUNT if is_short else TRANSACTION_S_MAX) * 1000)
-    settings["synchronous_commit"] = connection.waiting if opening.durable else "off"
-    # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
-    parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
-    parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]
-    parts += [_LOCK_ALONE, _LOCK_HEADS] if account is None else [_LOCK_SHARED]
-    if account:
-        parts.append(sql.SQL(_LOCK_ACCOUNT).format(account=sql.Literal(account)).as_string(connection))
-    return "; ".join(parts)
 
 
 __all__ = ["DEADLINE_MS", "PostgresSession", "PostgresStore", "ServerClock"]
