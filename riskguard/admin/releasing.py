@@ -16,6 +16,7 @@ from riskguard.ports import BrokerLock, Clock
 from riskguard.services.kill import latch
 from riskguard.services.kill.killrun import aside
 from riskguard.store import controls, halt, journal, kills
+from riskguard.store.generation import read_generation
 from riskguard.store.queries import releases
 from riskguard.store.session import GLOBAL, Session, Store, clock_of
 
@@ -213,4 +214,4 @@ def _write(
     head = journal.append(session, owner, "RELEASE", contents, now_us)
     let_go(session, standing, by, reason, action_id, now_us)
     controls.close_action(session, action_id, head.sequence)
-    return controls.advance_generation(session, halt.read_generation(store.path) or 0)
+    return controls.advance_generation(session, read_generation(store.path) or 0)

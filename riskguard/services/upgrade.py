@@ -31,6 +31,7 @@ from riskguard.store import controls, halt, inspect, journal
 from riskguard.store.bounds import TERMINAL_STATUSES
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.engines.sqlite_store import SqliteSession
+from riskguard.store.generation import write_generation
 from riskguard.store.migration import backup, control, mapping, rows
 from riskguard.store.migration.control import Found, Unit
 from riskguard.store.migration.sealing import Sealing
@@ -149,7 +150,7 @@ def upgrade(
                 raise
     if made.generation:
         try:
-            halt.write_generation(path, made.generation)
+            write_generation(path, made.generation)
         except OSError as e:  # the upgraded database stands; only a backup restored later would go unnoticed
             log.warning("the GENERATION file beside %s is not written: %s", path, e)
     done.seconds = time.monotonic() - began

@@ -38,7 +38,7 @@ from riskguard.home import database_url, sqlite_path, state_directories
 from riskguard.ports import Clock
 from riskguard.store.engines import postgresql
 from riskguard.store.engines import sqlite as lite
-from riskguard.store.halt import gate_is_up
+from riskguard.store.gate import gate_is_up
 from riskguard.store.session import CommitUnknownError, StoreBusyError
 
 if TYPE_CHECKING:

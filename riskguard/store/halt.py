@@ -1,5 +1,5 @@
 """
-The halt on disk: flag files, prepared spares, the gate and the generation. Standard library only.
+The halt on disk: flag files and prepared spares. Standard library only.
 
 A flag file `halt/<scope>~<kill_id>` halts by existing, whatever it holds; each kill makes its own in every
 state directory. A missing or unreadable `halt/` directory is HALTED. Source: kill-switch.md §2.
@@ -11,14 +11,11 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 HALT, ARMED, GATE = "halt", "armed", "gate"
 SPARES = 4
-GATE_LIFE_S = 30
-"""A gate is heeded so long; a kill waits 10 s for the lock, a sweep less."""
 SEPARATOR = "~"
 GLOBAL = "GLOBAL"
 
@@ -62,16 +59,16 @@ def arm(directory: Path) -> None:
     with contextlib.suppress(OSError):
         present = len(os.listdir(directory / ARMED))
         for _ in range(present, SPARES):
-            name = directory / ARMED / _random_hex(8)
+            name = directory / ARMED / random_hex(8)
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def new_kill_id() -> str:
     """Return an id no other kill has: microseconds and 64 random bits, sorting by time."""
-    return f"{time.time_ns() // 1000:016x}{_random_hex(8)}"
+    return f"{time.time_ns() // 1000:016x}{random_hex(8)}"
 
 
-def _random_hex(size: int) -> str:
+def random_hex(size: int) -> str:
     """Return *size* random bytes as hex. `secrets` would do the same, and importing it costs a kill 5 ms."""
     return os.urandom(size).hex()
 
@@ -218,112 +215,3 @@ def _listed(directory: Path) -> list[str]:
         return sorted(os.listdir(directory))
     except OSError:
         return []
-
-
-# -- the gate -------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def gate(directory: Path) -> Iterator[None]:
-    """
-    Hold writers back while a kill, or a sweep that waits, takes the database's unfair lock.
-
-    The gate is a file held by `flock`; its lock dies with its process, so a dead holder blocks nobody. Where
-    it cannot be made (full disk, read-only) the work goes on without it.
-
-    It is locked under a name nobody looks at and gets its own after that: a writer that looks tries the lock, and would
-    else now and then have it at the very moment its maker asks for it, who then stood behind a gate that counts as free.
-    """
-    import fcntl
-
-    name = _random_hex(8)
-    hidden, path = directory / GATE / f".{name}", directory / GATE / name
-    try:
-        descriptor = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    except OSError:
-        yield
-        return
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rename(hidden, path)
-        yield
-    finally:
-        for each in (path, hidden):
-            with contextlib.suppress(OSError):
-                os.unlink(each)
-        os.close(descriptor)
-
-
-def gate_is_up(directory: Path) -> bool:
-    """Say whether somebody asks writers to stand back; a gate whose lock is free is unlinked on the way."""
-    try:
-        names = os.listdir(f"{directory}/{GATE}")  # as text: this runs in every check, and joining paths costs more
-    except OSError:
-        return False  # a gate never halts: without its directory there is simply none
-    return any(_held(directory / GATE / name) for name in names if name[0] != ".")
-
-
-def _held(path: Path) -> bool:
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        with contextlib.suppress(OSError):
-            # Stopped, not dead: whoever takes so long for one transaction must not keep exits waiting for ever.
-            return time.time() - os.fstat(descriptor).st_mtime <= GATE_LIFE_S
-        return True
-    else:
-        with contextlib.suppress(OSError):
-            if time.time() - os.fstat(descriptor).st_mtime > 1:  # not one just made and not locked yet
-                os.unlink(path)
-        return False
-    finally:
-        os.close(descriptor)
-
-
-# -- the generation -------------------------------------------------------------------------------------------
-
-
-def generation_path(database: Path) -> Path:
-    """Beside the database, named after it: two databases in one directory do not share a history."""
-    return database.with_name(database.name + ".GENERATION")
-
-
-def write_generation(database: Path, generation: int) -> None:
-    """
-    Add the number of latch and release commits, synced; the highest on file counts.
-
-    Appended, not replaced: of two kills at once the one that writes last may hold the lower number. Only a file
-    that cannot be read is begun anew.
-    """
-    path = generation_path(database)
-    standing = read_generation(database)
-    if (standing or 0) >= generation:
-        return
-    target = path if standing is not None else path.with_name(f"{path.name}.{_random_hex(4)}")
-    descriptor = os.open(target, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    try:
-        # On a line of its own, whatever a torn write left before it.
-        os.write(descriptor, f"\n{generation}\n".encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if target != path:
-        os.rename(target, path)
-    sync_directory(path.parent)
-
-
-def read_generation(database: Path) -> int | None:
-    """Return the generation on disk; 0 when none was ever written, None when it cannot be read."""
-    try:
-        return max(int(line) for line in generation_path(database).read_text().split())
-    except FileNotFoundError:
-        return 0
-    except (OSError, ValueError):
-        return None

@@ -18,7 +18,7 @@ from riskguard.core.limits import LimitSet
 from riskguard.errors import StoreError, StoreUnavailableError
 from riskguard.home import sqlite_path, state_directories
 from riskguard.ports import Clock
-from riskguard.store.halt import read_generation
+from riskguard.store.generation import read_generation
 from riskguard.store.spelling import Prepared, insert_into, param, prepare, sa, tables
 
 account_heads, accounts = tables.journal.account_heads, tables.journal.accounts

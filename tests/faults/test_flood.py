@@ -23,6 +23,7 @@ import pytest
 from riskguard.services.kill import killswitch
 from riskguard.store import halt
 from riskguard.store.engines import sqlite_store
+from riskguard.store.gate import GATE_LIFE_S, gate_is_up
 from riskguard.store.session import Store
 from tests.reliability.actors import ROOT, SOAK, acting
 from tests.services.desk import ACCOUNT, Desk, build, halt_directories
@@ -101,8 +102,8 @@ def test_the_control_without_the_gate_a_kill_starves(flooded: str, monkeypatch: 
 GATEKEEPER = """
 import os, signal, sys, time
 from pathlib import Path
-from riskguard.store import halt
-with halt.gate(Path(sys.argv[1])):
+from riskguard.store.gate import gate
+with gate(Path(sys.argv[1])):
     print("up", flush=True)
     time.sleep(600)
 """
@@ -139,10 +140,10 @@ def test_a_gate_never_halts(make_desk: Callable[..., Desk]) -> None:
         assert [each.code for each in desk.guard.check(desk.order()).rejects] == ["STORE_BUSY"]
         (gate,) = (directory / halt.GATE).iterdir()
         now = time.time()
-        os.utime(gate, (now, now - halt.GATE_LIFE_S + 5))
-        assert halt.gate_is_up(directory)
-        os.utime(gate, (now, now - halt.GATE_LIFE_S - 1))
-        assert not halt.gate_is_up(directory)
+        os.utime(gate, (now, now - GATE_LIFE_S + 5))
+        assert gate_is_up(directory)
+        os.utime(gate, (now, now - GATE_LIFE_S - 1))
+        assert not gate_is_up(directory)
         desk.store.deadline_s = 5.0
         assert desk.guard.check(desk.order()).approved
     desk.store.deadline_s = 5.0
@@ -153,10 +154,10 @@ def test_a_gate_never_halts(make_desk: Callable[..., Desk]) -> None:
 NAMESPACED = """
 import json, os, sys
 from pathlib import Path
-from riskguard.store import halt
 from riskguard.store.engines import sqlite as lite
+from riskguard.store.gate import gate_is_up
 directory = Path(sys.argv[1])
-print(json.dumps({"pid": os.getpid(), "up": halt.gate_is_up(directory), "names": os.listdir(directory / "gate")}))
+print(json.dumps({"pid": os.getpid(), "up": gate_is_up(directory), "names": os.listdir(directory / "gate")}))
 """
 
 

@@ -32,6 +32,8 @@ from riskguard.services.orders.guard import RiskGuard
 from riskguard.services.wiring import open_guard
 from riskguard.store import halt, session
 from riskguard.store.engines.sqlite import has_wal_reset_bug
+from riskguard.store.gate import gate
+from riskguard.store.generation import generation_path
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, SECOND, Desk, e4, eventually, rulebook
 
@@ -584,7 +586,7 @@ def test_a_gate_makes_writers_stand_back_and_never_halts(make_desk: Callable[...
     made = make_desk(deadline_ms=50)
     made.sweep()
     directory = made.store.directories[0]
-    with halt.gate(directory):
+    with gate(directory):
         assert codes(made.guard.check(made.order())) == ["STORE_BUSY"]
     stale = directory / halt.GATE / "left-behind"
     stale.touch()
@@ -742,7 +744,7 @@ def test_two_sweepers_adopt_it_once(spooled: Desk) -> None:
 
 def test_a_generation_ahead_of_the_database_halts(desk: Desk) -> None:
     """A restored backup may lack a halt: what the file beside it counts, the database must know."""
-    path = halt.generation_path(desk.path)
+    path = generation_path(desk.path)
     assert desk.guard.check(desk.order()).approved
     path.write_text("1")
     desk.sweep()

@@ -25,6 +25,7 @@ from riskguard.services.kill.killswitch import HALTED, HALTED_HERE, NOT_HALTED, 
 from riskguard.store import halt, journal
 from riskguard.store.engines import postgresql_look
 from riskguard.store.engines.sqlite_store import SqliteStore
+from riskguard.store.generation import read_generation
 from riskguard.store.session import Store
 from tests.core.tables import Row, table
 from tests.reliability.actors import Actor, acting
@@ -64,7 +65,7 @@ def test_a_kill_is_on_disk_in_every_place(desk: Desk) -> None:
         "SELECT kill_plan, state, step, started_at_us, deadline_us FROM kill_runs"
     )
     assert (plan, state, step) == ("flatten", "OPEN", "CANCEL") and deadline_us > started_us == desk.clock.now_us()
-    assert halt.read_generation(desk.path) == 1
+    assert read_generation(desk.path) == 1
     with desk.store.session() as session:
         assert journal.verify(session, ACCOUNT)[1] is None
     assert desk.guard.state(ACCOUNT).state is TradingState.HALTED
@@ -145,7 +146,7 @@ def test_many_kills_at_once_all_take(desk: Desk) -> None:
 
     assert [each.exit_status for each in outcomes] == [HALTED] * 8
     assert desk.one("SELECT count(DISTINCT kill_id) FROM kill_runs") == 8
-    assert halt.read_generation(desk.path) == 8
+    assert read_generation(desk.path) == 8
     with desk.store.session() as session:
         assert journal.verify(session, ACCOUNT)[1] is None
 

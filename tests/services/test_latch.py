@@ -1,10 +1,9 @@
 """
-The halt on disk: flag files, prepared spares, the gate and the generation; and how a flag becomes a row.
+The halt on disk: flag files and prepared spares; and how a flag becomes a row.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import resource
@@ -21,6 +20,7 @@ import pytest
 from riskguard.core.state import TradingState
 from riskguard.services.kill import latch
 from riskguard.store import halt
+from riskguard.store.generation import read_generation
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, START, Desk
 
@@ -337,7 +337,7 @@ def test_the_next_check_adopts_a_flag_without_a_row(desk: Desk, where: int) -> N
     assert desk.one("SELECT epoch FROM account_heads WHERE account = 'leader'") > epoch
     assert desk.one("SELECT count(*) FROM decisions WHERE kind = 'KILL'") == 1
     assert waiting is not None and desk.permit("o-1") == "VOID"
-    assert halt.read_generation(desk.path) == 1
+    assert read_generation(desk.path) == 1
 
 
 def test_a_flag_is_adopted_once(desk: Desk) -> None:
@@ -431,102 +431,3 @@ def test_a_flag_beside_a_released_one_still_halts(desk: Desk) -> None:
 
     assert not desk.guard.check(desk.order()).approved
     assert [halt.parse_flag(path.name)[1] for path in desk.flags()] == [second]
-
-
-# -- the gate -------------------------------------------------------------------------------------------------------
-
-
-def test_a_gate_is_up_while_its_holder_lives(tmp_path: Path) -> None:
-    """Held, left behind by the dead, and none at all."""
-    (directory,) = directories(tmp_path)[:1]
-    assert not halt.gate_is_up(directory)
-    with halt.gate(directory):
-        assert halt.gate_is_up(directory)
-        with halt.gate(directory):
-            assert halt.gate_is_up(directory)
-        assert halt.gate_is_up(directory)
-    assert not halt.gate_is_up(directory) and list((directory / halt.GATE).iterdir()) == []
-
-
-def test_a_gate_whose_holder_was_killed_blocks_nobody(tmp_path: Path) -> None:
-    """Its lock died with it; the file is removed by whoever meets it, unless it is only just being made."""
-    (directory,) = directories(tmp_path)[:1]
-    script = (
-        "import os, pathlib, sys; from riskguard.store import halt\n"
-        "gate = halt.gate(pathlib.Path(sys.argv[1])); gate.__enter__(); os.kill(os.getpid(), 9)"
-    )
-    subprocess.run([sys.executable, "-c", script, str(directory)], timeout=30, check=False)
-    (left,) = (directory / halt.GATE).iterdir()
-
-    assert not halt.gate_is_up(directory) and left.exists()
-    os.utime(left, (1, 1))
-    assert not halt.gate_is_up(directory) and not left.exists()
-
-
-@pytest.mark.parametrize("locked_first", [True, False], ids=["as it is", "control: named before it is locked"])
-def test_a_writer_that_looks_at_the_wrong_moment_does_not_take_the_gate_from_its_maker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked_first: bool
-) -> None:
-    """Looking means trying the lock: whoever is just making the gate must get it all the same."""
-    (directory,) = directories(tmp_path)[:1]
-    lock, rename, asked = fcntl.flock, os.rename, []
-
-    def looked_at(descriptor: int, how: int) -> None:
-        asked.append(descriptor)
-        if len(asked) == 1:
-            halt.gate_is_up(directory)  # a writer, at the moment the maker asks for the lock
-            if len(asked) == 1:
-                lock(descriptor, how)
-        else:
-            lock(descriptor, how)
-            if len(asked) == 2:
-                lock(asked[0], how)  # the maker, while the writer still has it: fails
-
-    if not locked_first:
-        opened = os.open
-        monkeypatch.setattr(os, "open", lambda path, *how: opened(str(path).replace("/gate/.", "/gate/"), *how))
-        monkeypatch.setattr(os, "rename", lambda *_names: None)
-    monkeypatch.setattr(fcntl, "flock", looked_at)
-    with halt.gate(directory):
-        monkeypatch.setattr(fcntl, "flock", lock)
-        assert halt.gate_is_up(directory) is locked_first
-    monkeypatch.setattr(os, "rename", rename)
-    assert list((directory / halt.GATE).iterdir()) == []
-
-
-def test_without_its_directory_there_is_no_gate_and_the_work_goes_on(tmp_path: Path) -> None:
-    """A gate never halts: where it cannot be made a kill goes on without it."""
-    (directory,) = directories(tmp_path)[:1]
-    shutil.rmtree(directory / halt.GATE)
-    with halt.gate(directory):
-        assert not halt.gate_is_up(directory)
-
-
-# -- the generation -------------------------------------------------------------------------------------------------
-
-
-def test_the_generation_only_grows(tmp_path: Path) -> None:
-    """Nothing there is 0, unreadable is unknown, and a smaller number never replaces a larger one."""
-    database = tmp_path / "risk.db"
-    assert halt.read_generation(database) == 0
-    for generation in (1, 3, 2, 3):
-        halt.write_generation(database, generation)
-    assert halt.read_generation(database) == 3
-    with halt.generation_path(database).open("a") as torn:
-        torn.write("\n1")  # of 12: the power went before it was synced, and nobody was told of it
-    halt.write_generation(database, 13)
-    assert halt.read_generation(database) == 13
-    for nonsense in ("", "x", "1.5", "٣x"):
-        halt.generation_path(database).write_text(nonsense)
-        assert halt.read_generation(database) is None
-    assert [path.name for path in tmp_path.iterdir()] == ["risk.db.GENERATION"]
-
-
-def test_an_unreadable_generation_is_not_replaced_by_a_guess(desk: Desk) -> None:
-    """A kill or release that meets one writes the next number it knows; until then everything is halted."""
-    halt.generation_path(desk.path).write_text("nonsense")
-    desk.sweep()
-    assert not desk.guard.check(desk.order()).approved
-    desk.kill()
-
-    assert halt.read_generation(desk.path) == 1

@@ -11,7 +11,8 @@ from riskguard.home import host_home
 from riskguard.services.alerts import OutboxAlerts
 from riskguard.services.kill import latch
 from riskguard.services.sweeps import charging
-from riskguard.store import halt, violations
+from riskguard.store import violations
+from riskguard.store.generation import generation_path
 from tests.services.desk import Desk
 
 
@@ -94,7 +95,7 @@ def test_alerts_the_channels_do_not_take_either_are_in_the_log(
 
 def test_a_generation_file_that_is_not_written_is_said(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """A kill stands without it; that a restored backup would go unnoticed is a warning."""
-    halt.generation_path(desk.store.path).mkdir()
+    generation_path(desk.store.path).mkdir()
 
     latch.after_commit(desk.store, 7)
 

@@ -20,6 +20,7 @@ from riskguard.errors import ReportInvalidError
 from riskguard.services.kill import killswitch
 from riskguard.services.sweeps.sweeper import Sweeper
 from riskguard.store import halt, runs
+from riskguard.store.generation import read_generation
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, DAY, FUTURE, SECOND, SHARE, Desk, e4, rulebook
 
@@ -493,7 +494,7 @@ def test_a_sweep_adopts_a_flag_and_removes_a_released_one(desk: Desk) -> None:
     halt.raise_flag(desk.store.directories, "ACCOUNT:leader", kill_id, '{"by": "asha", "reason": "r", "plan": "halt"}')
     desk.sweep()
     assert desk.rows("SELECT kill_id, kill_plan, state FROM kill_runs") == [(kill_id, "halt", "DONE")]
-    assert halt.read_generation(desk.path) == 1
+    assert read_generation(desk.path) == 1
     desk.sweep(60)
     admin.release(desk.store, ACCOUNT, by="asha", reason="understood", clock=desk.clock)
     halt.raise_flag(desk.store.directories, "ACCOUNT:leader", kill_id, "")

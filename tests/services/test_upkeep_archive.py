@@ -28,8 +28,8 @@ from riskguard.services.upkeep.archive import Mover, archive, plan
 from riskguard.services.upkeep.archive_file import both, listed
 from riskguard.services.upkeep.lock import BusyError, StoppedError, alone
 from riskguard.services.upkeep.retention import TABLES, year_of
-from riskguard.store import halt
 from riskguard.store.engines.sqlite import WAL_BYTES_MAX
+from riskguard.store.gate import gate
 from tests.services import aged
 from tests.services.aged import LOGS, READINGS, SNAPSHOTS, TRADES, at_stage
 from tests.services.desk import ACCOUNT, Clock, Desk
@@ -485,7 +485,7 @@ def test_a_gate_is_stood_back_for(desk: Desk) -> None:
         run(desk, on_stage=lambda name: proven.set() if name == "delete" else None)
         done.set()
 
-    with halt.gate(desk.store.directories[0]):
+    with gate(desk.store.directories[0]):
         thread = threading.Thread(target=work)
         thread.start()
         assert proven.wait(20)

@@ -30,6 +30,7 @@ from riskguard.errors import (
 )
 from riskguard.home import state_directories
 from riskguard.store import CommitUnknownError, Database, StoreBusyError, halt, open_database
+from riskguard.store.gate import gate
 from riskguard.store.rows import OrderRow, PositionRow
 from riskguard.store.tables.authentication import config
 from riskguard.store.tables.control import traders_control
@@ -325,7 +326,7 @@ def test_a_row_as_another_program_left_it_is_read(path: Path, sqlite_url: str) -
 def test_a_kill_that_asks_writers_to_stand_back_is_obeyed(database: Database, url: str) -> None:
     """While the gate is up a write waits, and gives up at its deadline; reads go on; afterwards writes do."""
     halt.prepare(database._gate_directory)
-    with halt.gate(database._gate_directory):
+    with gate(database._gate_directory):
         with pytest.raises(StoreBusyError), database.transaction(deadline_s=0.02):
             raise AssertionError("the gate was passed")
         assert database.orders.get_orders_by_account("leader") == []

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from riskguard.core.account import Account
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
+from riskguard.store.generation import write_generation
 from riskguard.store.queries.kill_rows import ADD_RUN, RUNS_OF_KILL
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
 
@@ -175,6 +176,6 @@ def _flag_text(directories: tuple[Path, ...], name: str) -> dict[str, str]:
 def after_commit(store: Store, generation: int) -> None:
     """Write the GENERATION file once a latch or release stands; a failure leaves the old, which only warns less."""
     try:
-        halt.write_generation(store.path, generation)
+        write_generation(store.path, generation)
     except OSError as e:
         log.warning("the GENERATION file is not written, so that a restored backup could go unnoticed: %s", e)

@@ -27,6 +27,7 @@ from riskguard.store import halt, inspect, journal
 from riskguard.store import upkeep_runs as record
 from riskguard.store.engines import sqlite as lite
 from riskguard.store.engines.sqlite_store import SqliteSession
+from riskguard.store.generation import generation_path, read_generation
 from riskguard.store.session import GLOBAL, Session, Store
 from riskguard.store.statements import fixed, prepare
 from riskguard.store.tables.control import control_changes
@@ -161,8 +162,8 @@ def chains(session: Session) -> Iterator[Finding]:
 
 def _generation(store: Store, session: Session) -> Iterator[Finding]:
     known = dict(session.rows(HEADS)).get(GLOBAL, 0)
-    on_disk = halt.read_generation(store.path)
-    path = halt.generation_path(store.path)
+    on_disk = read_generation(store.path)
+    path = generation_path(store.path)
     if on_disk is None:
         yield Finding("error", "generation", f"`{path}` cannot be read: everything is halted", "`riskguard status`")
     elif on_disk > known:
@@ -215,7 +216,7 @@ def _orphans(_store: Store, session: Session) -> Iterator[Finding]:
 def _permissions(store: Store) -> Iterator[Finding]:
     """State that others can read gives positions away; state that others can write gives the halt away."""
     wanted: list[tuple[Path, int, bool]] = [(Path(f"{store.path}{end}"), 0o600, False) for end in ("", "-wal", "-shm")]
-    wanted.append((halt.generation_path(store.path), 0o600, False))
+    wanted.append((generation_path(store.path), 0o600, False))
     wanted += [(path, 0o600, False) for path in files.archives(store.path).values()]
     wanted += [(path, 0o600, False) for path in files.backups(store.path, store.path.parent)]
     for directory in store.directories:

@@ -23,7 +23,7 @@ from riskguard.home import host_home
 from riskguard.store.engines import postgresql, postgresql_opening
 from riskguard.store.engines.postgresql_opening import IDLE_S_WIDE, READING, STATEMENT_S_MAX, Opening, Openings
 from riskguard.store.engines.postgresql_session import Answer, PostgresSession
-from riskguard.store.halt import write_generation
+from riskguard.store.generation import write_generation
 from riskguard.store.session import CLOSE_WAIT_S, GLOBAL, Ask, CommitUnknownError, Session, Store, StoreBusyError
 
 if TYPE_CHECKING:

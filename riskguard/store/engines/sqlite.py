@@ -17,7 +17,7 @@ from pathlib import Path
 
 from riskguard.errors import DatabaseMissingError, SchemaMismatchError, StoreUnavailableError
 from riskguard.store.engines.mounts import NETWORK, kind_of_device
-from riskguard.store.halt import gate_is_up
+from riskguard.store.gate import gate_is_up
 
 APPLICATION_ID = 0x52474433  # "RGD3"
 SCHEMA_VERSION = 4

@@ -14,7 +14,7 @@ from riskguard.clock import SystemClock
 from riskguard.errors import SchemaMismatchError, StoreUnavailableError
 from riskguard.home import sqlite_path
 from riskguard.store.engines import sqlite as lite
-from riskguard.store.halt import gate
+from riskguard.store.gate import gate
 from riskguard.store.session import CLOSE_WAIT_S, Ask, CommitUnknownError, Session, Store, StoreBusyError
 from riskguard.store.spelling import Prepared
 
