@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import FLAT_RATIO_MAX, Row, median, quiet, timed
 from benchmarks.memory import LOG_LOOKED_AT_EACH, Grown
-from benchmarks.stage import ACCOUNT, Stage, add_closed_positions, add_history, build, order, rulebook
+from benchmarks.stage import ACCOUNT, Stage, add_closed_positions, add_given_back, add_history, build, order, rulebook
 from riskguard import Order, RiskGuard
 from riskguard.store.engines import sqlite as lite
 
@@ -30,9 +30,12 @@ def rows(directory: Path, checks: int = 200_000) -> list[Row]:
     others = build(directory / "others", rulebook(others=1_000))
     closed = build(directory / "closed", rulebook())
     add_closed_positions(closed, 2_000)
+    busy = build(directory / "busy", rulebook())
+    add_given_back(busy, 5_000)
     stored = compared(few, many)
     scoped = compared(plain.copied(directory / "for-others"), others)
     flat = compared(plain.copied(directory / "for-closed"), closed)
+    idle = compared(plain.copied(directory / "for-busy"), busy)
     said = "after another process wrote: the whole account is read again"
     return [
         _row("approval, 200,000 decisions stored ÷ 1,000", *stored["kept"], FLAT_RATIO_MAX),
@@ -43,6 +46,9 @@ def rows(directory: Path, checks: int = 200_000) -> list[Row]:
         _row("approval, 2,000 closed positions ÷ none", *flat["kept"], FLAT_RATIO_MAX),
         _row(f"… {said}", *flat["reloaded"], FLAT_RATIO_MAX,
              "only lines that are not flat are read, from an index of their own"),
+        _row("approval, 5,000 orders given back within the minute ÷ none", *idle["kept"], FLAT_RATIO_MAX),
+        _row(f"… {said}", *idle["reloaded"], FLAT_RATIO_MAX,
+             "what a loop was filled is read from an index of what filled"),
         *_grown(directory, "mixed", "mixed checks", checks),
         *_grown(directory, "refused", "refusals, nobody else writes", checks),
     ]  # fmt: skip

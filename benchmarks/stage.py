@@ -219,6 +219,15 @@ def add_history(stage: Stage, decisions: int) -> None:
         )
 
 
+def add_given_back(stage: Stage, count: int) -> None:
+    """Reserve and give back so many orders at the moment of the stage, as a strategy does that requotes without a fill."""
+    with stage.guard() as (guard, _clock):
+        for number in range(count):
+            permit = guard.check(order(f"back{number}")).permit
+            assert permit is not None
+            permit.release()
+
+
 def add_closed_positions(stage: Stage, closed: int) -> None:
     """Write *closed* lines of today's book that were bought and sold again, and are flat."""
     with closing(sqlite3.connect(stage.path)) as connection:

@@ -1079,6 +1079,8 @@ CREATE INDEX idx_permits_basket ON permits (account, basket) WHERE basket <> '';
 
 CREATE INDEX idx_permits_changes ON permits (account, changes_order) WHERE changes_order <> '';
 
+CREATE INDEX idx_permits_filled ON permits (account, strategy, exchange_segment, security_id, side, granted_at_us) WHERE filled_quantity > 0;
+
 CREATE INDEX idx_permits_granted ON permits (account, granted_at_us);
 
 CREATE INDEX idx_permits_live ON permits (account, state) WHERE state IN ('GRANTED', 'SENT', 'ACKED', 'UNKNOWN');

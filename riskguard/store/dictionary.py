@@ -102,6 +102,7 @@ PURPOSES: Final = {
     "idx_control_changes_open": "what plain SQL changed and the journal does not have yet",
     "uq_decisions_client_order_id": "one answer per client order id, for ever",
     "idx_permits_live": "what holds quantity now",
+    "idx_permits_filled": "how often a loop of one strategy, instrument and side was filled",
     "idx_day_books_open": "the lines of a day that are not flat",
     "idx_permits_basket": "the permits that were granted together",
     "idx_permits_order": "the permit of an order the broker names",

@@ -136,6 +136,16 @@ permits = table(
     partial_index("idx_permits_basket", "account", "basket", where="basket <> ''"),
     partial_index("idx_permits_changes", "account", "changes_order", where="changes_order <> ''"),
     sa.Index("idx_permits_granted", "account", "granted_at_us"),
+    partial_index(
+        "idx_permits_filled",
+        "account",
+        "strategy",
+        "exchange_segment",
+        "security_id",
+        "side",
+        "granted_at_us",
+        where="filled_quantity > 0",
+    ),
     about="Reservations: what an approved order holds until it is filled, cancelled or released.",
     strict=True,
 )
