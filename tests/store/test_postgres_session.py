@@ -24,7 +24,7 @@ from riskguard.errors import ExtraMissingError, SchemaMismatchError, SettingsErr
 from riskguard.home import state_directories
 from riskguard.services.wiring import open_guard
 from riskguard.store import halt, journal, permits
-from riskguard.store.engines import postgresql, postgresql_store
+from riskguard.store.engines import postgresql, postgresql_opening, postgresql_store
 from riskguard.store.engines.postgresql_store import PostgresStore, ServerClock
 from riskguard.store.engines.sqlite_store import SqliteStore
 from riskguard.store.session import BUMP_EPOCH, GLOBAL, Ask, Store, StoreBusyError, WideNeededError
@@ -462,6 +462,40 @@ def test_a_person_who_left_a_transaction_open_does_not_stop_a_kill(
             pass
         with pytest.raises(psycopg.Error):
             person.execute("COMMIT")
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["a kill", "control: as any wide session"])
+def test_a_plain_writer_that_comes_after_a_kill_waits_behind_it(
+    url: str, stores: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """It waits for those that were there before it and for nobody else, not even on a row it has not come to yet."""
+    monkeypatch.setattr(postgresql_store, "INSIST_AFTER_S", 60.0)
+    if not is_first:
+        monkeypatch.setattr(postgresql_opening, "_LOCK_FIRST", "SELECT 1")
+    through = threading.Event()
+
+    def kill() -> None:
+        with stores().session(wait_s=60, gated=False):
+            through.set()
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    late = "UPDATE account_heads SET epoch = epoch WHERE account = 'leader'"
+    with plain(url) as before, plain(url) as after:
+        before.execute("BEGIN")
+        before.execute("UPDATE account_heads SET epoch = epoch WHERE account = 'apart'")
+        killing = threading.Thread(target=kill)
+        killing.start()
+        try:
+            eventually(lambda: after.execute(waiting).fetchone() == (1,))
+            after.execute("SET lock_timeout = '300ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable) if is_first else contextlib.nullcontext():
+                after.execute(late)
+            assert not through.is_set()
+        finally:
+            before.execute("COMMIT")
+            killing.join(60)
+        assert through.is_set()
+        after.execute(late)
 
 
 # -- a connection that is gone, or refuses ------------------------------------------------------------------------------

@@ -33,6 +33,9 @@ LOCK: Final = 0x5249_534B_4755_4152
 """The advisory lock: shared by sessions of one account, alone for a wide one; granted in the order of asking."""
 _PATH: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
 _LOCK_ALONE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
+# Among plain writers the row goes to whoever comes at the right moment; for the table they queue, and a kill waits for those alone
+# that were there before it.
+_LOCK_FIRST: Final = "LOCK TABLE public.account_heads IN EXCLUSIVE MODE"
 _LOCK_SHARED: Final = f"SELECT pg_advisory_xact_lock_shared({LOCK})"
 _LOCK_HEADS: Final = """SELECT account, sequence, last_hash, epoch, version, generation, controls FROM public.account_heads
 ORDER BY account COLLATE "C" FOR UPDATE"""
@@ -50,9 +53,10 @@ _NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 class Opening(NamedTuple):
-    """What a session was opened for; see `Store.session`. *is_short*: within the deadline of a check."""
+    """What a session was opened for; see `Store.session`. *is_short*: within the deadline of a check; *is_first*: a kill's."""
 
     is_short: bool
+    is_first: bool
     durable: bool
     account: str | None
     ahead: Sequence[Ask]
@@ -72,7 +76,7 @@ class Openings:
     def _beginning(self, connection: Connection, left: float, opening: Opening) -> str:
         """Return everything before the questions."""
         lock_ms = _rounded_ms(left if not opening.is_short else left * 0.8)
-        key = (lock_ms, opening.is_short, opening.durable, opening.account, connection.synchronous_commit)
+        key = (lock_ms, opening[:-1], connection.synchronous_commit)
         kept = self._texts.get(key)
         if kept is None:
             if len(self._texts) >= TEXTS_MAX:
@@ -113,7 +117,10 @@ def beginning(connection: Connection, lock_ms: int, opening: Opening) -> str:
     # Not READ WRITE: a server that was made read-only by default is fenced off, and stays so.
     parts = ["BEGIN ISOLATION LEVEL READ COMMITTED", _PATH]
     parts += [f"SET LOCAL {name} = {value}" for name, value in settings.items()]
-    parts += [_LOCK_ALONE, _LOCK_HEADS] if account is None else [_LOCK_SHARED]
+    if account is None:
+        parts += [_LOCK_ALONE, _LOCK_FIRST, _LOCK_HEADS] if opening.is_first else [_LOCK_ALONE, _LOCK_HEADS]
+    else:
+        parts.append(_LOCK_SHARED)
     if account:
         parts.append(sql.SQL(_LOCK_ACCOUNT).format(account=sql.Literal(account)).as_string(connection))
     return "; ".join(parts)

@@ -142,7 +142,7 @@ class PostgresStore(Store):
             try:
                 # From BEGIN to COMMIT nothing may leave without undoing: an interrupt would keep the lock.
                 begin = self._insist if insist or not gated else self._begin
-                session = begin(began, wait, Opening(wait_s is None, durable, account, ahead))
+                session = begin(began, wait, Opening(wait_s is None, not gated, durable, account, ahead))
                 yield session
                 self._commit()
             except psycopg.Error as e:
