@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from typing import Any
 
 from riskguard.home import database_url
 from riskguard.services.kill import killswitch
+from riskguard.services.kill.lookup import Lookup
 from riskguard.store import halt
 
 HELP = """usage: riskguard kill [ACCOUNT | --all | --group NAME] [--by NAME] [--reason TEXT]
@@ -159,11 +161,14 @@ def _engage(url: str, given: Arguments, by: str, reason: str, plan: str) -> tupl
             return found
         except Exception as e:
             given.notes.append(f"the group could not be halted account by account ({e}): everything is halted instead")
-    try:
-        raised = killswitch.raise_flags(url, given.account, by=by, reason=reason, plan=plan)
-    except Exception as e:  # whatever broke, the database may still take the row
-        raised = killswitch.Raised(halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
-    return (killswitch.engage(url, given.account, by=by, reason=reason, plan=plan, raised=raised),)
+    with closing(Lookup(url)) as lookup:
+        try:
+            raised = killswitch.raise_flags(url, given.account, by=by, reason=reason, plan=plan, lookup=lookup)
+        except Exception as e:  # whatever broke, the database may still take the row
+            raised = killswitch.Raised(halt.new_kill_id(), halt.GLOBAL, [], f"no flag could be written: {e}")
+        return (
+            killswitch.engage(url, given.account, by=by, reason=reason, plan=plan, raised=raised, lookup=lookup),
+        )  # fmt: skip
 
 
 def _say(

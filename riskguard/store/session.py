@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from riskguard.core.limits import LimitSet
 from riskguard.errors import StoreError, StoreUnavailableError
@@ -20,6 +20,9 @@ from riskguard.home import sqlite_path, state_directories
 from riskguard.ports import Clock
 from riskguard.store.generation import read_generation
 from riskguard.store.spelling import Prepared, insert_into, param, prepare, sa, tables
+
+if TYPE_CHECKING:
+    import sqlite3
 
 account_heads, accounts = tables.journal.account_heads, tables.journal.accounts
 
@@ -265,6 +268,14 @@ class Store:
         Ask on the connection that is at hand, without a lock and outside of any transaction; see `at_hand`.
 
         *query* has one `?`, for *name*, and is answered by one column. None when it was not told within *wait_s*.
+        """
+        raise NotImplementedError
+
+    def adopt(self, connection: sqlite3.Connection, identity: tuple[int, int]) -> None:
+        """
+        Begin with a connection that is open already, where *identity* is still what the path names; else it is closed.
+
+        What a kill asked for a name on, and before anything of this package could be imported. Only SQLite's is opened so.
         """
         raise NotImplementedError
 

@@ -25,9 +25,9 @@ def child(request: dict[str, object]) -> int:
     os.environ.clear()
     os.environ.update(request["env"])  # type: ignore[call-overload]
     if "TEST_LOOK_S" in os.environ:
-        from riskguard.services.kill import killswitch
+        from riskguard.services.kill import lookup
 
-        killswitch.LOOK_S = float(os.environ["TEST_LOOK_S"])
+        lookup.LOOK_S = float(os.environ["TEST_LOOK_S"])
     os.chdir(str(request["cwd"]))
     sys.argv = ["riskguard", *request["words"]]  # type: ignore[misc]
     try:

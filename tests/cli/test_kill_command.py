@@ -191,7 +191,8 @@ def test_only_the_standard_library_is_imported_before_the_flag(shell: Shell) -> 
     assert foreign - {name.split(".")[0] for name in bare.stdout.split()} == set()
     assert ours == {
         "riskguard", "riskguard.cli", "riskguard.cli.kill", "riskguard.cli.main", "riskguard.home", "riskguard.services",
-        "riskguard.services.kill", "riskguard.services.kill.killswitch", "riskguard.store", "riskguard.store.halt",
+        "riskguard.services.kill", "riskguard.services.kill.killswitch", "riskguard.services.kill.lookup", "riskguard.store",
+        "riskguard.store.halt",
     }  # fmt: skip
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from riskguard.home import sqlite_path, state_directories
+from riskguard.home import state_directories
+from riskguard.services.kill.lookup import Lookup
 from riskguard.store import halt
 
 if TYPE_CHECKING:
@@ -27,12 +27,8 @@ LOCK_WAIT_S = 10.0
 """How long the row waits for the write lock behind the gate. The flag halts meanwhile."""
 CONNECT_S = 1.0
 """So long a new connection is tried for the row at least, whatever the one that broke has used up."""
-LOOK_S = 0.5
 
 HALTED, NOT_HALTED, HALTED_HERE = 0, 4, 5
-
-Look = Callable[[str, str, float], "tuple[str, ...] | None"]
-"""Asks for names within a time; see `Store.glance`."""
 
 
 class KillOutcome(NamedTuple):  # `dataclasses` would cost a cold kill a tenth of its time
@@ -92,12 +88,12 @@ class Kill(NamedTuple):
 
 
 def raise_flags(
-    url: str, account: str | None, *, by: str, reason: str, plan: str, look: Look | None = None
+    url: str, account: str | None, *, by: str, reason: str, plan: str, lookup: Lookup | None = None
 ) -> Raised:  # fmt: skip
     """
     Put the flags of a new kill on disk. Until they stand, standard library only.
 
-    *look* asks an open connection for the name; where it does not tell, one is opened for it.
+    *lookup* is asked for the name, and keeps what it opened for that; without it nothing is kept.
 
     An account that does not exist, or that cannot be looked up, halts GLOBAL too: a misspelt name must not
     leave the right one trading.
@@ -112,50 +108,14 @@ def raise_flags(
     note = ""
     if account is None:
         return Raised(kill_id, scope, flags, note)
-    known = _is_known(url, account, look)
+    with _asking(lookup, url) as asked:
+        known = asked.is_known(account)
     if known is not True:
         why = "is not in the database" if known is False else "could not be looked up"
         note = f"`{account}` {why}: everything is halted instead"
         scope = halt.GLOBAL
         flags += halt.raise_flag(directories, scope, kill_id, text)
     return Raised(kill_id, scope, flags, note)
-
-
-def _is_known(url: str, account: str, look: Look | None) -> bool | None:
-    """Say whether the account exists; None when the database does not tell."""
-    found = _looked_up(url, "SELECT account FROM accounts WHERE account = ?", account, look)
-    return None if found is None else bool(found)
-
-
-def accounts_of_group(url: str, group: str, look: Look | None = None) -> tuple[str, ...]:
-    """
-    Return the accounts of *group*, () when there is none or the database does not tell.
-
-    Whoever kills a group and gets nothing kills everything: a misspelt name must not leave the right one trading.
-    """
-    asked = "SELECT account FROM accounts WHERE group_name = ? AND group_name <> '' ORDER BY account"
-    return _looked_up(url, asked, group, look) or ()
-
-
-def _looked_up(url: str, query: str, name: str, look: Look | None) -> tuple[str, ...] | None:
-    """Ask the database for account names; None when it does not tell within half a second."""
-    if look is not None:
-        with suppress(Exception):  # whatever it is, the database itself is asked again
-            if (told := look(query, name, LOOK_S)) is not None:
-                return told
-    path = sqlite_path(url)
-    if path is None:
-        try:  # the import too: a broken installation must not stop what comes after the flag
-            from riskguard.store.engines.postgresql_look import names
-
-            return names(url, query.replace("?", "%s"), name, LOOK_S)
-        except Exception:
-            return None
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOOK_S)) as connection:
-            return tuple(row[0] for row in connection.execute(query, (name,)))
-    except sqlite3.Error:
-        return None
 
 
 def engage_group(
@@ -170,34 +130,35 @@ def engage_group(
     url = store if isinstance(store, str) else store.url
     who = halt.plain(by) or _user()
     why = halt.plain(reason) or f"group {halt.plain(group)} was killed"
-    with _at_hand(store) as open_store:
-        look = None if open_store is None else open_store.glance
-        members: tuple[str | None, ...] = accounts_of_group(url, halt.plain(group), look) or (None,)
-        raised = [(name, raise_flags(url, name, by=who, reason=why, plan=plan, look=look)) for name in members]
+    with _at_hand(store) as open_store, closing(Lookup(url, open_store)) as lookup:
+        members: tuple[str | None, ...] = lookup.accounts_of(halt.plain(group)) or (None,)
+        raised = [(name, raise_flags(url, name, by=who, reason=why, plan=plan, lookup=lookup)) for name in members]
         return tuple(
-            engage(store, name, by=who, reason=why, plan=plan, cause=cause, clock=clock, raised=flags)
+            engage(store, name, by=who, reason=why, plan=plan, cause=cause, clock=clock, raised=flags, lookup=lookup)
             for name, flags in raised
         )
 
 
 def engage(
     store: Store | str, account: str | None, *, by: str = "", reason: str = "", plan: str = "cancel",
-    cause: str = "MANUAL", clock: Clock | None = None, raised: Raised | None = None,
+    cause: str = "MANUAL", clock: Clock | None = None, raised: Raised | None = None, lookup: Lookup | None = None,
 ) -> KillOutcome:  # fmt: skip
     """
     Halt *account* (None: everything): flags first, then the row behind a gate. Never raises for a machine's fault.
 
-    *raised* hands over flags that `raise_flags` has put already (the command line does that first).
+    *raised* hands over flags that `raise_flags` has put already (the command line does that first), and *lookup* what was
+    asked for their name.
     """
     url = store if isinstance(store, str) else store.url
     by, reason = halt.plain(by) or _user(), halt.plain(reason)
     accounts: tuple[str, ...] = ()
     written = False
-    with _at_hand(store) as open_store:
-        look = None if open_store is None else open_store.glance
-        kill_id, scope, flags, note = raised or raise_flags(url, account, by=by, reason=reason, plan=plan, look=look)
+    with _at_hand(store) as open_store, _asking(lookup, url, open_store) as asked:
+        kill_id, scope, flags, note = raised or raise_flags(
+            url, account, by=by, reason=reason, plan=plan, lookup=asked
+        )  # fmt: skip
         try:
-            accounts = _write_row(open_store, url, Kill(scope, kill_id, plan, cause, by, reason), clock)
+            accounts = _write_row(open_store, url, asked, Kill(scope, kill_id, plan, cause, by, reason), clock)
             written = True
         except Exception as e:  # whatever it is, the flag stands and says so
             note = f"{note}\n{e}".strip()
@@ -206,6 +167,11 @@ def engage(
         for directory in state_directories(url):
             halt.arm(directory)
     return KillOutcome(kill_id, scope, status, tuple(flags), accounts, note)
+
+
+def _asking(given: Lookup | None, url: str, at_hand: Store | None = None) -> AbstractContextManager[Lookup]:
+    """Return the look-up that was given, else one that ends with the block."""
+    return closing(Lookup(url, at_hand)) if given is None else nullcontext(given)
 
 
 @contextmanager
@@ -224,7 +190,9 @@ def _at_hand(store: Store | str) -> Iterator[Store | None]:
         yield found
 
 
-def _write_row(open_store: Store | None, url: str, kill: Kill, clock: Clock | None) -> tuple[str, ...]:
+def _write_row(
+    open_store: Store | None, url: str, lookup: Lookup, kill: Kill, clock: Clock | None
+) -> tuple[str, ...]:  # fmt: skip
     """Commit the kill ahead of every writer, and wait for the disk: on the connection at hand, or one of its own."""
     from riskguard.store.session import CommitUnknownError, StoreBusyError
     from riskguard.store.session import Store as OpenStore
@@ -239,6 +207,9 @@ def _write_row(open_store: Store | None, url: str, kill: Kill, clock: Clock | No
             pass
     own = OpenStore(url)
     try:
+        opened = lookup.hand_over()
+        if opened is not None:
+            own.adopt(*opened)
         return _written(own, max(until - time.monotonic(), CONNECT_S), kill, clock)
     finally:
         own.close()

@@ -39,9 +39,15 @@ def has_wal_reset_bug(version: tuple[int, ...] = sqlite3.sqlite_version_info) ->
     return not any(version[:2] == fixed[:2] and version >= fixed for fixed in WAL_RESET_FIXED)
 
 
-def connect(path: Path, *, durable: bool, patience_s: float = OPENING_S_MAX) -> sqlite3.Connection:
+def connect(
+    path: Path, *, durable: bool, patience_s: float = OPENING_S_MAX,
+    given: tuple[sqlite3.Connection, tuple[int, int]] | None = None,
+) -> sqlite3.Connection:  # fmt: skip
     """
     Open an existing database; never creates one. *patience_s* bounds all of it: another process may be recovering the log.
+
+    A connection that is *given* is taken in place of a new one where the path still names the file (device, inode) it was
+    opened on, and judged like one; it is closed where not.
 
     Raises DatabaseMissingError (absent or empty), SchemaMismatchError, StoreUnavailableError (its cause is the busy error
     where waiting may help).
@@ -64,7 +70,7 @@ def connect(path: Path, *, durable: bool, patience_s: float = OPENING_S_MAX) -> 
             "share a database with postgresql://…"
         )
     try:
-        connection = sqlite3.connect(
+        connection = _taken(given, (status.st_dev, status.st_ino)) or sqlite3.connect(
             f"file:{_uri(path)}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=0,
             cached_statements=256,
         )  # fmt: skip
@@ -86,6 +92,20 @@ def connect(path: Path, *, durable: bool, patience_s: float = OPENING_S_MAX) -> 
         raise SchemaMismatchError(
             f"`{path}` is no riskguard database of schema {SCHEMA_VERSION} (found {version}): `riskguard db version`"
         )
+    return connection
+
+
+def _taken(
+    given: tuple[sqlite3.Connection, tuple[int, int]] | None, identity: tuple[int, int]
+) -> sqlite3.Connection | None:  # fmt: skip
+    """Return the connection that was given, if it is of this file."""
+    if given is None:
+        return None
+    connection, opened_on = given
+    if opened_on != identity:
+        connection.close()
+        return None
+    connection.execute("PRAGMA busy_timeout = 0")  # waiting is ours
     return connection
 
 

@@ -92,6 +92,7 @@ class SqliteStore(Store):
         self.path = path
         self.clock = SystemClock()
         self._held: sqlite3.Connection | None = None
+        self._given: tuple[sqlite3.Connection, tuple[int, int]] | None = None  # see `adopt`; until the first opening
         # A descriptor of the -wal. SQLite keeps no locks on that file, so ours may be closed.
         self._log: int | None = None
         self._is_log_doubtful = False
@@ -132,7 +133,8 @@ class SqliteStore(Store):
     def _opened(self, wait: float) -> sqlite3.Connection:
         """Open a connection with all that watches over it, or nothing at all."""
         until = time.monotonic() + wait
-        made = lite.connect(self.path, durable=False, patience_s=wait)
+        given, self._given = self._given, None
+        made = lite.connect(self.path, durable=False, patience_s=wait, given=given)
         try:
             # The first statement makes -wal and -shm appear; only then can they be watched.
             lite._patiently(made, "SELECT 1 FROM account_heads LIMIT 1", until).fetchone()
@@ -147,6 +149,9 @@ class SqliteStore(Store):
         self._watch, self._looked_s = watch, time.monotonic()
         self.opened += 1
         return made
+
+    def adopt(self, connection: sqlite3.Connection, identity: tuple[int, int]) -> None:
+        self._given = connection, identity
 
     def _settle_log(self, connection: sqlite3.Connection) -> None:
         """
