@@ -21,6 +21,7 @@ from riskguard.core.state import TradingState
 from riskguard.services.kill import latch
 from riskguard.store import halt
 from riskguard.store.generation import read_generation
+from riskguard.store.queries import kill_rows
 from tests.core.tables import Row, table
 from tests.services.desk import ACCOUNT, START, Desk
 
@@ -431,3 +432,33 @@ def test_a_flag_beside_a_released_one_still_halts(desk: Desk) -> None:
 
     assert not desk.guard.check(desk.order()).approved
     assert [halt.parse_flag(path.name)[1] for path in desk.flags()] == [second]
+
+
+@pytest.mark.parametrize("flags", [1, 16, 17, 40])
+@pytest.mark.sqlite_only("what it asks is heard at the file's own connection")
+def test_many_flags_are_settled_by_few_questions(desk: Desk, flags: int) -> None:
+    """Each is a kill of its own and adopted once; whether the database knows them is asked of sixteen at a time."""
+    for _ in range(flags):
+        put_flag(desk)
+    assert not desk.guard.check(desk.order()).approved
+    assert desk.one("SELECT count(DISTINCT kill_id) FROM kill_runs") == flags
+    assert desk.one("SELECT count(*) FROM decisions WHERE kind = 'KILL'") == flags
+
+    put_flag(desk)  # with one that is not settled all are looked at again
+    asked: list[str] = []
+    desk.guard.store._connection().set_trace_callback(asked.append)  # type: ignore[attr-defined]
+    assert not desk.guard.check(desk.order()).approved
+    asked = [each for each in asked if "kill_runs.kill_id" in each]
+    assert len(asked) == -(-(flags + 1) // kill_rows.AT_ONCE)
+    assert desk.one("SELECT count(DISTINCT kill_id) FROM kill_runs") == flags + 1
+
+
+def test_one_kill_with_several_flags_is_adopted_once(desk: Desk) -> None:
+    """A misspelt name is flagged as it is and for everybody, in every directory."""
+    for where in range(len(desk.store.directories)):
+        for scope in ("ACCOUNT:leader", halt.GLOBAL):
+            put_flag(desk, scope, where=where, kill_id="0123")
+    assert not desk.guard.check(desk.order()).approved
+
+    assert desk.rows("SELECT kill_id, count(*) FROM kill_runs GROUP BY kill_id") == [("0123", 1)]
+    assert desk.one("SELECT count(*) FROM decisions WHERE kind = 'KILL'") <= 2  # of the account, and of everybody

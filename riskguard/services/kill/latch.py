@@ -19,7 +19,7 @@ from riskguard.core.account import Account
 from riskguard.core.state import Cause, TradingState
 from riskguard.store import controls, halt, journal, permits
 from riskguard.store.generation import write_generation
-from riskguard.store.queries.kill_rows import ADD_RUN, RUNS_OF_KILL
+from riskguard.store.queries.kill_rows import ADD_RUN, known
 from riskguard.store.session import ACCOUNTS, BUMP_EPOCH, GLOBAL, Session, Store
 
 log = logging.getLogger("riskguard")
@@ -106,13 +106,15 @@ def adopt_flags(store: Store, session: Session, names: tuple[str, ...], now_us: 
     The caller removes the flags of released kills once the transaction stands.
     """
     released = controls.released_kills(session)
+    kill_ids = {name: halt.parse_flag(name)[1] for name in names}
+    settled = {*released, *known(session, {*kill_ids.values()} - released)}
     wrote = False
-    for name in names:
-        scope, kill_id = halt.parse_flag(name)
-        if kill_id in released or session.row(RUNS_OF_KILL, kill_id=kill_id) is not None:
+    for name, kill_id in kill_ids.items():  # the same kill stands in every directory
+        if kill_id in settled:
             continue
-        known = {row[0] for row in session.rows(ACCOUNTS)}
-        if scope != GLOBAL and scope.partition(":")[2] not in known:
+        scope = halt.parse_flag(name)[0]
+        accounts = {row[0] for row in session.rows(ACCOUNTS)}
+        if scope != GLOBAL and scope.partition(":")[2] not in accounts:
             continue  # another database's account: its flag halts here only accounts of that name
         session.need_wide()
         text = _flag_text(store.directories, name)
@@ -120,8 +122,9 @@ def adopt_flags(store: Store, session: Session, names: tuple[str, ...], now_us: 
             session, scope, kill_id, text.get("plan", "cancel"), "FLAG_FILE", text.get("by", ""),
             text.get("reason", "") or "adopted from a halt flag", now_us,
         )  # fmt: skip
+        settled.add(kill_id)  # one kill may have flags of two scopes
         wrote = True
-    return wrote, frozenset(halt.parse_flag(name)[1] for name in names) & released
+    return wrote, frozenset(kill_ids.values()) & released
 
 
 def adopt_sql(session: Session, name: str, group: str, now_us: int) -> bool:
