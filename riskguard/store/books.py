@@ -345,6 +345,11 @@ def day_trades(session: Session, account: str, date: str) -> list[SeenTrade]:
     ]  # fmt: skip
 
 
+def asks_unbooked(account: str, since_us: int) -> Ask:
+    """Return what `unbooked` asks."""
+    return UNBOOKED, {"account": account, "since_s": since_us // 1_000_000}
+
+
 def unbooked(session: Session, account: str, since_us: int) -> list[tuple[str, SeenTrade]]:
     """Return fills other programs stored and nobody booked, with their row ids."""
     return [
@@ -356,7 +361,7 @@ def unbooked(session: Session, account: str, since_us: int) -> list[tuple[str, S
                 at_us=row[8] * 1_000_000,
             ),
         )
-        for row in session.rows(UNBOOKED, account=account, since_s=since_us // 1_000_000)
+        for row in session.all(asks_unbooked(account, since_us))
     ]  # fmt: skip
 
 
@@ -464,6 +469,31 @@ def marks_of_lines(session: Session, account: str, date: str) -> dict[tuple[str,
         (segment, security): Quote(*row[:7])._replace(is_indicative=bool(row[7]))
         for segment, security, *row in session.rows(MARKS_OF_LINES, account=account, session_date=date)
     }
+
+
+def asks_snapshot(account: str, kind: str) -> Ask:
+    """Return what asks for the header of the last complete list of *kind*."""
+    return LATEST_SNAPSHOT, {"account": account, "kind": kind}
+
+
+def asks_listed(snapshot_id: int) -> Ask:
+    """Return what asks for the positions of one list."""
+    return SNAPSHOT_POSITIONS, {"snapshot_id": snapshot_id}
+
+
+def asks_loose(account: str, since_s: int) -> Ask:
+    """Return what asks for rows of positions that no list brought, as version 3 writers leave them."""
+    return LOOSE_POSITIONS, {"account": account, "since_s": since_s}
+
+
+def asks_lines(account: str, date: str, whole_day: bool) -> Ask:
+    """Return what asks for the lines of a day's book: those that are not flat, or all."""
+    return LINES if whole_day else OPEN_LINES, {"account": account, "session_date": date}
+
+
+def asks_working(account: str) -> Ask:
+    """Return what asks for the orders that rest at the broker."""
+    return WORKING, {"account": account}
 
 
 def asks_mark(key: tuple[str, str]) -> Ask:

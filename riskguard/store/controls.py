@@ -19,7 +19,7 @@ from riskguard.core.limits import Limit, LimitSet, limit_from
 from riskguard.core.params import as_decimal
 from riskguard.core.state import INACTIVE_WORDS, Cause, TradingState
 from riskguard.errors import RulebookError, StoreUnavailableError
-from riskguard.store.session import BUMP_EPOCH, GLOBAL, NEXT_GENERATION, Session
+from riskguard.store.session import BUMP_EPOCH, GLOBAL, NEXT_GENERATION, Ask, Session
 from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
 
 control_actions = tables.control.control_actions
@@ -282,6 +282,17 @@ def retire_limit(session: Session, row_id: int, now_us: int) -> None:
     session.run(RETIRE, of_id=row_id, now_s=now_us // 1_000_000)
 
 
+def asks_changes(account: str, group: str) -> Ask:
+    """Return what `open_changes` asks."""
+    return OPEN_CHANGES, _names(account, group)
+
+
+def asks_causes(account: str, group: str) -> list[Ask]:
+    """Return what `kill_causes` and `standing_causes` ask."""
+    names = _names(account, group)
+    return [(KILL_ROWS, names), (STANDING, names)]
+
+
 def kill_causes(session: Session, account: str, group: str) -> list[Cause]:
     """
     Return why the latch holds for *account*, empty when it does not.
@@ -462,7 +473,7 @@ def advance_generation(session: Session, now_at_least: int = 0) -> int:
 
 def open_changes(session: Session, account: str, group: str) -> list[tuple[Any, ...]]:
     """Return what plain SQL changed and riskguard has not journaled yet."""
-    return session.rows(OPEN_CHANGES, **_names(account, group))
+    return session.all(asks_changes(account, group))
 
 
 def said_of(changes: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from riskguard.core.pricing import CLOCK_SKEW_MAX_US
 from riskguard.store import books, controls, permits
 from riskguard.store.market import market_tables
 from riskguard.store.permits import PermitRow
-from riskguard.store.session import GLOBAL, Session
+from riskguard.store.session import GLOBAL, Ask, Session
 from riskguard.store.spelling import fixed, param, prepare, sa, tables
 from riskguard.store.violations import Loop
 
@@ -158,9 +158,14 @@ def money_e4(value: float | None) -> int | None:
         return None
 
 
+def asks_group(account: str) -> Ask:
+    """Return what `group_of` asks."""
+    return GROUP, {"account": account}
+
+
 def group_of(session: Session, account: str) -> str | None:
     """Return the account's group ("" for none), or None when there is no such account."""
-    row = session.row(GROUP, account=account)
+    row = session.ask(asks_group(account))
     return None if row is None else str(row[0])
 
 
@@ -181,6 +186,8 @@ def load(
         limits = controls.limits(session, name, group)
     account = Account(name, date, limits=limits)
     loaded = Loaded(account, group, limits_key=key)
+    if session.is_far:
+        session.foresee(_asks(account, group, now_us, whole_day))
     account.causes = (
         *controls.kill_causes(session, name, group),
         *controls.standing_causes(session, name, group),
@@ -192,6 +199,34 @@ def load(
     loaded.next_expiry_us = min(loaded.expiries.values(), default=None)
     account.epoch = session.heads[name].epoch if name in session.heads else 0
     return loaded
+
+
+def _asks(account: Account, group: str, now_us: int, whole_day: bool) -> list[Ask]:
+    """Return what `load` is going to ask of an account whose limits are known; what depends on an answer is not among it."""
+    name, date = account.name, account.session_date
+    return [
+        *controls.asks_causes(name, group), _asks_sweep(name, now_us), _asks_pnl(name, date), _asks_equity(name, date),
+        permits.asks_messages(name, now_us - reach_us(account, "order_rate")), _asks_recent(account, now_us),
+        books.asks_snapshot(name, "positions"), books.asks_lines(name, date, whole_day), books.asks_snapshot(name, "holdings"),
+        permits.asks_live(name), books.asks_working(name),
+    ]  # fmt: skip
+
+
+def _asks_sweep(name: str, now_us: int) -> Ask:
+    # A heartbeat from the future proves nothing: the clock stepped back since, or was wrong then.
+    return LAST_SWEEP, {"account": name, "horizon_us": now_us + CLOCK_SKEW_MAX_US}
+
+
+def _asks_pnl(name: str, date: str) -> Ask:
+    return LAST_PNL, {"account": name, "session_date": date}
+
+
+def _asks_equity(name: str, date: str) -> Ask:
+    return BASELINE_EQUITY, {"account": name, "session_date": date}
+
+
+def _asks_recent(account: Account, now_us: int) -> Ask:
+    return RECENT_PERMITS, {"account": account.name, "since_us": now_us - reach_us(account, "duplicate_order")}
 
 
 def load_book(session: Session, name: str, now_us: int) -> Loaded:
@@ -217,16 +252,17 @@ def _read_book(session: Session, loaded: Loaded, now_us: int, whole_day: bool) -
     if whole_day:  # a sweep reads every line there is: their instruments in one go
         for found in session.rows(INSTRUMENTS_OF_LINES, account=account.name, session_date=account.session_date):
             _know(loaded, found, tables)
+    if session.is_far:
+        session.foresee(_asks_instrument(key) for key in account.positions if key not in loaded.known_instruments)
     for key in list(account.positions):
         know_instrument(session, loaded, key, tables)
 
 
 def _read_positions(session: Session, account: Account, now_us: int, whole_day: bool) -> None:
     """B from the day's book; S from the last complete list, and from newer loose rows of version 3 writers."""
-    header = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="positions")
+    header = session.ask(books.asks_snapshot(account.name, "positions"))
     account.position_seen_us = None if header is None else header[1]
-    wanted = books.LINES if whole_day else books.OPEN_LINES
-    for row in session.rows(wanted, account=account.name, session_date=account.session_date):
+    for row in session.all(books.asks_lines(account.name, account.session_date, whole_day)):
         segment, security, product, start, close_e4, filled, buy_e4, sell_e4, last_us, bought, sold = row
         line = account.line((segment, security), product)
         line.start, line.filled, line.previous_close_e4 = start, filled, close_e4
@@ -236,14 +272,15 @@ def _read_positions(session: Session, account: Account, now_us: int, whole_day: 
     if header is not None:
         snapshot_id, fetched_us = header
         seen_s = fetched_us // 1_000_000
-        for segment, security, product, net in session.rows(books.SNAPSHOT_POSITIONS, snapshot_id=snapshot_id):
+        listed = books.asks_listed(snapshot_id)
+        if session.is_far:
+            session.foresee([listed, books.asks_loose(account.name, seen_s)])
+        for segment, security, product, net in session.all(listed):
             account.line((segment, security), product).seen = net
         for lines in account.positions.values():
             for line in lines.values():
                 line.seen_us = fetched_us
-    for segment, security, product, net, at_s in session.rows(
-        books.LOOSE_POSITIONS, account=account.name, since_s=seen_s
-    ):
+    for segment, security, product, net, at_s in session.all(books.asks_loose(account.name, seen_s)):
         line = account.line((segment, security), product)
         line.seen, line.seen_us = net, at_s * 1_000_000
     _read_holdings(session, account, now_us)
@@ -251,7 +288,7 @@ def _read_positions(session: Session, account: Account, now_us: int, whole_day: 
 
 def _read_holdings(session: Session, account: Account, now_us: int) -> None:
     """What a CNC sale may deliver: available at the day's first look, and at the latest."""
-    latest = session.row(books.LATEST_SNAPSHOT, account=account.name, kind="holdings")
+    latest = session.ask(books.asks_snapshot(account.name, "holdings"))
     if latest is None:
         return
     since_us = midnight_us(now_us)
@@ -270,7 +307,7 @@ def _read_holdings(session: Session, account: Account, now_us: int) -> None:
 def _read_working(session: Session, account: Account, live: list[PermitRow]) -> None:
     """Orders that rest at the broker and that nobody asked us about count as working too."""
     ours = {row.order_id for row in live if row.order_id} | {row.correlation_id for row in live}
-    for row in session.rows(books.WORKING, account=account.name):
+    for row in session.all(books.asks_working(account.name)):
         (order_id, correlation, segment, security, side, product, order_type, quantity, traded, remaining, group, price,
          trigger) = row  # fmt: skip
         if order_id in ours or correlation in ours:
@@ -324,14 +361,14 @@ def reserve(loaded: Loaded, row: PermitRow) -> None:
 
 def _read_watch(session: Session, account: Account, now_us: int) -> None:
     """Who looked at losses last, and what they saw today."""
-    # A heartbeat from the future proves nothing: the clock stepped back since, or was wrong then.
-    sweep = session.row(LAST_SWEEP, account=account.name, horizon_us=now_us + CLOCK_SKEW_MAX_US)
+    name, date = account.name, account.session_date
+    sweep = session.ask(_asks_sweep(name, now_us))
     if sweep is not None:
         account.sweep_at_us, account.sweep_interval_us = sweep
-    reading = session.row(LAST_PNL, account=account.name, session_date=account.session_date)
+    reading = session.ask(_asks_pnl(name, date))
     if reading is not None:
         account.pnl = PnlReading(reading[0], reading[1], bool(reading[2]), reading[3])
-    equity = session.row(BASELINE_EQUITY, account=account.name, session_date=account.session_date)
+    equity = session.ask(_asks_equity(name, date))
     if equity is None:
         account.pnl = None  # no baseline for this session: nothing was measured from anywhere
     else:
@@ -344,8 +381,7 @@ def _read_memory(session: Session, account: Account, now_us: int) -> None:
     attempts_us = reach_us(account, "attempt_rate")
     if attempts_us:
         account.attempts = _read_attempts(session, account.name, now_us - attempts_us)
-    since_us = now_us - reach_us(account, "duplicate_order")
-    for row in session.rows(RECENT_PERMITS, account=account.name, since_us=since_us):
+    for row in session.all(_asks_recent(account, now_us)):
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
 
@@ -378,6 +414,10 @@ def reach_us(account: Account, check: str) -> int:
     return max(windows)
 
 
+def _asks_instrument(key: InstrumentKey) -> Ask:
+    return INSTRUMENT, {"exchange_segment": key[0], "security_id": key[1]}
+
+
 def know_instrument(
     session: Session, loaded: Loaded, key: InstrumentKey, tables: MarketTables | None = None
 ) -> None:  # fmt: skip
@@ -385,7 +425,7 @@ def know_instrument(
     if key in loaded.known_instruments:
         return
     loaded.known_instruments.add(key)
-    row = session.row(INSTRUMENT, exchange_segment=key[0], security_id=key[1])
+    row = session.ask(_asks_instrument(key))
     if row is not None:
         _know(loaded, row, tables)
 

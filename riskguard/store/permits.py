@@ -260,9 +260,14 @@ def _risk_price_e4(decision: Decision) -> int | None:
     return max(price_e4, sent.price_e4)
 
 
+def asks_live(account: str) -> Ask:
+    """Return what `live` asks."""
+    return LIVE, {"account": account}
+
+
 def live(session: Session, account: str) -> list[PermitRow]:
     """Return the permits that still count as filled."""
-    return [PermitRow(*row) for row in session.rows(LIVE, account=account)]
+    return [PermitRow(*row) for row in session.all(asks_live(account))]
 
 
 def asks_one(account: str, client_order_id: str) -> Ask:
@@ -392,6 +397,11 @@ def sent_since(session: Session, account: str, since_us: int) -> bool:
     return session.row(SENT_SINCE, account=account, since_us=since_us) is not None
 
 
+def asks_messages(account: str, since_us: int) -> Ask:
+    """Return what `messages_since` asks."""
+    return MESSAGES, {"account": account, "since_us": since_us}
+
+
 def messages_since(session: Session, account: str, since_us: int) -> list[int]:
     """Return when messages went out, ascending."""
-    return [row[0] for row in session.rows(MESSAGES, account=account, since_us=since_us)]
+    return [row[0] for row in session.all(asks_messages(account, since_us))]

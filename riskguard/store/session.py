@@ -83,6 +83,11 @@ Ask = tuple[Prepared, dict[str, Any]]
 """A statement and the values it is run with."""
 
 
+def asks_heads(account: str, group: str = "") -> Ask:
+    """Return what `Session.read_heads` asks."""
+    return HEADS, {"account": account, "global_": GLOBAL, "group_name": f"GROUP:{group}" if group else ""}
+
+
 class Rows(Protocol):
     """What a statement gave: the driver's cursor, as far as both drivers agree."""
 
@@ -107,6 +112,8 @@ class Session:
     """
 
     __slots__ = ("durable", "heads", "is_wide", "store", "waited")
+    is_far = False
+    """Each question is a journey to a server: what is sure to be asked is better asked together, see `foresee`."""
     connection: Any  # the driver's
 
     def __init__(self, store: Store, durable: bool, waited: bool, is_wide: bool = True) -> None:
@@ -148,6 +155,18 @@ class Session:
         statement, values = ask
         return self.row(statement, **values)
 
+    def all(self, ask: Ask) -> list[tuple[Any, ...]]:
+        """Return every row of what *ask* asks."""
+        statement, values = ask
+        return self.rows(statement, **values)
+
+    def foresee(self, asks: Iterable[Ask]) -> None:
+        """
+        Ask all of this at once where the database is far; each keeps its answer until it is asked, or something is written.
+
+        For nothing where it is not. What is asked otherwise than foreseen is only asked once more.
+        """
+
     def savepoint(self) -> Savepoint:
         """Mark this moment; `back()` takes back what was written since, `release()` forgets the mark."""
         raise NotImplementedError
@@ -163,8 +182,7 @@ class Session:
 
     def read_heads(self, account: str, group: str = "") -> dict[str, Head]:
         """Read the heads of the account, its group and GLOBAL: whatever changed under us shows here."""
-        group_name = f"GROUP:{group}" if group else ""
-        for found in self.rows(HEADS, account=account, global_=GLOBAL, group_name=group_name):
+        for found in self.all(asks_heads(account, group)):
             head = Head(*found)
             self.heads[head.account] = head
         return self.heads

@@ -26,7 +26,7 @@ from riskguard.store import permits as permit_rows
 from riskguard.store.bounds import LIVE_PERMIT_STATES
 from riskguard.store.calendar import calendar
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, GLOBAL, Session
+from riskguard.store.session import ACCOUNTS, GLOBAL, Ask, Session
 from riskguard.store.spelling import fixed, param, prepare, sa, tables
 from riskguard.store.violations import Loop
 
@@ -179,6 +179,11 @@ UNFUNDED = prepare(
 QuoteOf = Callable[[Session, InstrumentKey], Quote | None]
 
 
+def asks_released(account: str, group: str) -> Ask:
+    """Return what asks for the last release that let the account go."""
+    return LAST_RELEASE, {"account": account, "global_": GLOBAL, "group_name": f"GROUP:{group}" if group else ""}
+
+
 def at_load(session: Session, loaded: Loaded, now_us: int) -> None:
     """Read what stays true while no head moves: called once per load of the account."""
     account = loaded.account
@@ -195,12 +200,7 @@ def at_load(session: Session, loaded: Loaded, now_us: int) -> None:
         account.day_trades = _number(session.row(DAY_TRADES, account=account.name, since_s=midnight_us // 1_000_000))
     if "cycles" in needs:
         # What a person has released from is looked at already.
-        row = session.row(
-            LAST_RELEASE,
-            account=account.name,
-            global_=GLOBAL,
-            group_name=f"GROUP:{loaded.group}" if loaded.group else "",
-        )
+        row = session.ask(asks_released(account.name, loaded.group))
         released_us = 0 if row is None or row[0] is None else int(row[0])
         loaded.looped_since_us = max(released_us, now_us - loader.reach_us(account, "repeated_execution"))
     if "attributed" in needs:
@@ -320,25 +320,29 @@ def read_loop(session: Session, loaded: Loaded, order: Order) -> None:
         "account": account.name, "since_us": loaded.looped_since_us, "strategy": order.strategy, "side": order.side,
         "exchange_segment": segment, "security_id": security,
     }  # fmt: skip
+    refusals: Ask = (REFUSED, {**whose, "since_s": loaded.looped_since_us // 1_000_000})
+    if session.is_far:
+        session.foresee([(CYCLES, whose), refusals])
     filled = [row[0] for row in session.rows(CYCLES, **whose)]
     if filled:
         account.cycles[loop] = TimeLog(sorted(filled))
-    refused = _refusals(session, whose)
+    refused = _refusals(session, refusals)
     if refused:
         # Repeats this process has only in memory stand there already.
         account.refused[loop] = TimeLog(sorted([*refused, *account.refused.get(loop, TimeLog()).times()]))
 
 
-def _refusals(session: Session, whose: dict[str, Any]) -> list[int]:
+def _refusals(session: Session, of_loop: Ask) -> list[int]:
     """Return when a loop was refused, repeats included; one refusal may break several limits, and was asked once."""
     asked: dict[int, tuple[int, list[int]]] = {}  # decision -> when, its violations
     silent = set()
-    for row_id, sequence, code, at_us in session.rows(REFUSED, since_s=whose["since_us"] // 1_000_000, **whose):
+    for row_id, sequence, code, at_us in session.all(of_loop):
         if code in NOT_COUNTED:
             silent.add(sequence)
         asked.setdefault(sequence, (at_us, []))[1].append(row_id)
     if not asked:
         return []
+    whose = of_loop[1]
     repeats = dict(session.rows(REPEATED, account=whose["account"], since_us=whose["since_us"]))
     times: list[int] = []
     for sequence, (at_us, row_ids) in asked.items():

@@ -13,6 +13,7 @@ import pytest
 
 from riskguard.services.orders.guard import RiskGuard
 from riskguard.store import books, journal
+from riskguard.store.engines.postgresql_session import PostgresSession
 from tests.core.tables import table
 from tests.postgres.ground import guarding, order
 from tests.postgres.proxy import Proxy
@@ -72,6 +73,23 @@ def test_an_answer_takes_few_round_trips(link: Link) -> None:
             deed()
             found[name] = proxy.asked - before
     assert found == expected
+
+
+@pytest.mark.parametrize(("is_far", "trips"), [(True, 11), (False, 29)], ids=["as it is", "control: one by one"])
+def test_an_account_that_others_moved_is_read_in_few(
+    link: Link, monkeypatch: pytest.MonkeyPatch, is_far: bool, trips: int
+) -> None:
+    """Two programs on one account: each reads it anew for every order, and asks together what it is sure to ask."""
+    proxy, url = link
+    monkeypatch.setattr(PostgresSession, "is_far", is_far)
+    with guarding(url) as guard, guarding(url) as other:
+        found = []
+        for number in range(4):
+            assert other.check(order(f"other{number}")).approved
+            before = proxy.asked
+            assert guard.check(order(f"one{number}")).approved
+            found.append(proxy.asked - before)
+    assert found[1:] == [trips] * 3
 
 
 @pytest.mark.parametrize("what", ["known", "mark"])

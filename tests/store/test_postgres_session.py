@@ -706,3 +706,37 @@ def test_a_sum_over_all_accounts_is_decided_alone(url: str) -> None:
         assert {name: guard.kept.width(name) for name in (LEADER, FOLLOWER, APART)} == {
             LEADER: None, FOLLOWER: FOLLOWER, APART: APART,
         }  # fmt: skip
+
+
+# -- what is foreseen -----------------------------------------------------------------------------------------------------
+
+
+def epoch_of(account: str) -> Ask:
+    return EPOCH, {"account": account}
+
+
+def test_what_was_foreseen_is_told_once_and_in_its_own_words(stores: Callable[..., PostgresStore]) -> None:
+    """Each answer goes to its own question, in whatever order they are asked; asked twice, it is asked of the server."""
+    store = stores()
+    with store.session() as session:
+        session.run(BUMP_EPOCH, of_account=FOLLOWER)
+        session.foresee([epoch_of(LEADER), epoch_of(FOLLOWER), epoch_of("nobody")])
+        assert session.ask(epoch_of("nobody")) is None
+        assert (session.ask(epoch_of(FOLLOWER)), session.ask(epoch_of(LEADER))) == ((1,), (0,))
+        session.connection.execute("UPDATE account_heads SET epoch = 7")  # behind the session's back
+        assert session.ask(epoch_of(FOLLOWER)) == (7,)
+        store.roll_back(session)
+
+
+def test_a_write_ends_what_was_foreseen(stores: Callable[..., PostgresStore]) -> None:
+    """What is read after a write has it; and what was left for later is written before anything is foreseen."""
+    store = stores()
+    with store.session() as session:
+        session.foresee([epoch_of(LEADER)])
+        session.run(BUMP_EPOCH, of_account=LEADER)
+        assert session.ask(epoch_of(LEADER)) == (1,)
+        session.later(BUMP_EPOCH, of_account=LEADER)
+        session.foresee([epoch_of(LEADER)])
+        session.foresee([])
+        assert session.ask(epoch_of(LEADER)) == (2,)
+        store.roll_back(session)

@@ -24,7 +24,7 @@ from riskguard.errors import RulebookError, UnknownAccountError
 from riskguard.store import controls, journal, loader
 from riskguard.store.calendar import calendar
 from riskguard.store.queries.rulebook_rows import ENTRY, LAST_APPLY, SEGMENTS_HELD
-from riskguard.store.session import ACCOUNTS, Session, Store
+from riskguard.store.session import ACCOUNTS, Ask, Session, Store
 
 log = logging.getLogger("riskguard")
 
@@ -173,13 +173,18 @@ def _carry_out(session: Session, account: str, change: Change, action_id: int, d
 # -- what waits -----------------------------------------------------------------------------------------------
 
 
+def asks_waiting(account: str) -> Ask:
+    """Return what `waiting` asks first."""
+    return LAST_APPLY, {"account": account}
+
+
 def waiting(session: Session, account: str) -> Waiting | None:
     """
     Return what the account's last act on its limits left to wait; None for nothing.
 
     Only the last one counts: every apply, and the carrying out itself, is an act of its own.
     """
-    row = session.row(LAST_APPLY, account=account)
+    row = session.ask(asks_waiting(account))
     if row is None or row[0] is None:
         return None
     memo = session.store.memo

@@ -15,9 +15,9 @@ from riskguard.errors import UnknownAccountError
 from riskguard.services.kill import latch
 from riskguard.services.limits import rulebooks
 from riskguard.services.sweeps.reconciler import book_loose
-from riskguard.store import folding, loader, permits, supply, violations
+from riskguard.store import books, controls, folding, loader, permits, supply, violations
 from riskguard.store.loader import Loaded
-from riskguard.store.session import ACCOUNTS, Session, Store
+from riskguard.store.session import ACCOUNTS, Ask, Session, Store, asks_heads
 
 
 @dataclass(slots=True)
@@ -68,8 +68,10 @@ class Kept:
         if self.opened != self.store.opened:
             self.opened = self.store.opened
             self.limit_sets.clear()  # another server, or an older copy, may not have them
-        group = loader.group_of(session, name) or ""
         writes = permits.expire(session, name, now_us) > 0
+        if session.is_far:
+            session.foresee(_asks(name, kept.group if kept is not None else "", now_us))
+        group = loader.group_of(session, name) or ""
         writes |= latch.adopt_sql(session, name, group, now_us)
         writes |= rulebooks.take_effect(session, name, now_us)
         writes |= book_loose(session, name, now_us) > 0
@@ -99,3 +101,15 @@ class Kept:
         loaded.writes = writes
         loaded.key = loader.cache_key(session, name, group, self.store.opened, now_us)
         return loaded
+
+
+def _asks(name: str, group: str, now_us: int) -> list[Ask]:
+    """
+    Return what reading an account anew asks before it is loaded, and what does not depend on that; *group* as it was last.
+
+    The heads come before all that is loaded: what changes in between shows in them the next time.
+    """
+    return [
+        loader.asks_group(name), controls.asks_changes(name, group), rulebooks.asks_waiting(name),
+        books.asks_unbooked(name, loader.midnight_us(now_us)), asks_heads(name, group), supply.asks_released(name, group),
+    ]  # fmt: skip

@@ -50,6 +50,7 @@ class PostgresSession(Session):
     """One open transaction on PostgreSQL."""
 
     __slots__ = ("_answers", "_cursor", "_later", "_read", "connection")
+    is_far = True
 
     def __init__(
         self, store: Store, connection: Connection, cursor: psycopg.Cursor[tuple[Any, ...]], durable: bool, is_wide: bool,
@@ -75,6 +76,16 @@ class PostgresSession(Session):
             return self._cursor.execute(sql, given)
         self._send(self.connection.written(sql, given))
         return self._cursor
+
+    def foresee(self, asks: Iterable[Ask]) -> None:
+        wanted = list(asks)
+        if not wanted:
+            return
+        self._send()  # first, and alone: its own answers are nobody's
+        self._cursor.execute("; ".join(written(self.connection, *ask) for ask in wanted))
+        for ask in wanted:
+            self._answers.append(Answer(ask, self._cursor.fetchall()))
+            self._cursor.nextset()
 
     def later(self, statement: Prepared, **values: Any) -> None:
         self._answers.clear()
