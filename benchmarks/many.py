@@ -21,8 +21,9 @@ def rows(directory: Path, seconds: float = SECONDS) -> list[Row]:
     """Each answer is an approval that is committed, and a second transaction that gives it back."""
     found = []
     for store, url in _stores(directory):
+        from_ns = now_ns()  # time goes on from one row to the next, as it does for the database
         for accounts, said in ((ACCOUNTS[:1], "one account"), (ACCOUNTS, "eight accounts")):
-            counts, late = _answered(url, accounts, seconds)
+            counts, late = _answered(url, accounts, seconds, from_ns)
             for processes, count in zip(PROCESSES, counts, strict=True):
                 beside = f"{count / max(1, counts[0]):.2f} × one process; {os.cpu_count()} cores"
                 beside += f"; {late} answers of these four rows missed their deadline" if late else ""
@@ -31,10 +32,10 @@ def rows(directory: Path, seconds: float = SECONDS) -> list[Row]:
     return found
 
 
-def _answered(url: str, accounts: tuple[str, ...], seconds: float) -> tuple[list[int], int]:
+def _answered(url: str, accounts: tuple[str, ...], seconds: float, from_ns: int) -> tuple[list[int], int]:
     """Return how many approvals so many processes got in *seconds* together, and how many answers missed their deadline."""
     counts, late = [], 0
-    with working(max(PROCESSES), "asker", url, from_ns=now_ns()) as workers:
+    with working(max(PROCESSES), "asker", url, from_ns=from_ns) as workers:
         for processes in PROCESSES:
             for each_s in (min(WARM_S, seconds), seconds):
                 for number, worker in enumerate(workers[:processes]):

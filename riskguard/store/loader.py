@@ -204,12 +204,15 @@ def load(
 def _asks(account: Account, group: str, now_us: int, whole_day: bool) -> list[Ask]:
     """Return what `load` is going to ask of an account whose limits are known; what depends on an answer is not among it."""
     name, date = account.name, account.session_date
-    return [
+    found = [
         *controls.asks_causes(name, group), _asks_sweep(name, now_us), _asks_pnl(name, date), _asks_equity(name, date),
-        permits.asks_messages(name, now_us - reach_us(account, "order_rate")), _asks_recent(account, now_us),
+        permits.asks_messages(name, now_us - reach_us(account, "order_rate")),
         books.asks_snapshot(name, "positions"), books.asks_lines(name, date, whole_day), books.asks_snapshot(name, "holdings"),
         permits.asks_live(name), books.asks_working(name),
     ]  # fmt: skip
+    if reach_us(account, "duplicate_order"):
+        found.append(_asks_recent(account, now_us))
+    return found
 
 
 def _asks_sweep(name: str, now_us: int) -> Ask:
@@ -381,7 +384,7 @@ def _read_memory(session: Session, account: Account, now_us: int) -> None:
     attempts_us = reach_us(account, "attempt_rate")
     if attempts_us:
         account.attempts = _read_attempts(session, account.name, now_us - attempts_us)
-    for row in session.all(_asks_recent(account, now_us)):
+    for row in session.all(_asks_recent(account, now_us)) if reach_us(account, "duplicate_order") else ():
         strategy, segment, security, side, product, quantity, order_type, price_e4, trigger_e4, at_us = row
         account.same[(strategy, (segment, security), side, product, quantity, order_type, price_e4, trigger_e4)] = at_us
 

@@ -64,6 +64,8 @@ MERGED = prepare(
     )
     .order_by(_p.sequence.desc())
 )  # fmt: skip
+_DUE = sa.and_(_p.account == param("account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
+DUE = prepare(sa.select(_p.client_order_id).where(_DUE).limit(fixed(1)))
 EXPIRE = prepare(
     sa.update(permits)
     .where(_p.account == param("of_account"), _LIVE, _p.state == fixed("GRANTED"), _p.expires_at_us <= param("now_us"))
@@ -375,8 +377,15 @@ def fill(session: Session, row: PermitRow, quantity: int, now_us: int, order_id:
     )
 
 
+def asks_due(account: str, now_us: int) -> Ask:
+    """Return what asks for one permit that nobody sent in time."""
+    return DUE, {"account": account, "now_us": now_us}
+
+
 def expire(session: Session, account: str, now_us: int) -> int:
     """Expire due permits nobody sent."""
+    if session.ask(asks_due(account, now_us)) is None:
+        return 0  # a write for nothing would also end what was asked ahead
     return session.run(EXPIRE, of_account=account, now_us=now_us).rowcount
 
 

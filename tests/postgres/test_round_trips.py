@@ -75,7 +75,7 @@ def test_an_answer_takes_few_round_trips(link: Link) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize(("is_far", "trips"), [(True, 11), (False, 29)], ids=["as it is", "control: one by one"])
+@pytest.mark.parametrize(("is_far", "trips"), [(True, 8), (False, 26)], ids=["as it is", "control: one by one"])
 def test_an_account_that_others_moved_is_read_in_few(
     link: Link, monkeypatch: pytest.MonkeyPatch, is_far: bool, trips: int
 ) -> None:

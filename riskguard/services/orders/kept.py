@@ -68,9 +68,9 @@ class Kept:
         if self.opened != self.store.opened:
             self.opened = self.store.opened
             self.limit_sets.clear()  # another server, or an older copy, may not have them
-        writes = permits.expire(session, name, now_us) > 0
         if session.is_far:
             session.foresee(_asks(name, kept.group if kept is not None else "", now_us))
+        writes = permits.expire(session, name, now_us) > 0
         group = loader.group_of(session, name) or ""
         writes |= latch.adopt_sql(session, name, group, now_us)
         writes |= rulebooks.take_effect(session, name, now_us)
@@ -110,6 +110,6 @@ def _asks(name: str, group: str, now_us: int) -> list[Ask]:
     The heads come before all that is loaded: what changes in between shows in them the next time.
     """
     return [
-        loader.asks_group(name), controls.asks_changes(name, group), rulebooks.asks_waiting(name),
+        permits.asks_due(name, now_us), loader.asks_group(name), controls.asks_changes(name, group), rulebooks.asks_waiting(name),
         books.asks_unbooked(name, loader.midnight_us(now_us)), asks_heads(name, group), supply.asks_released(name, group),
     ]  # fmt: skip

@@ -101,7 +101,6 @@ def release_permit(guard: RiskGuard, permit: Permit) -> None:
     row = permit.row
     ahead = [permits.asks_one(row.account, row.client_order_id)]
     with guard.store.session(durable=False, wait_s=ANSWER_WAIT_S, account=row.account, ahead=ahead) as session:
-        guard.kept.loaded.pop(row.account, None)
         current = permits.one(session, row.account, row.client_order_id)
         if current is None or current.state != "GRANTED":
             raise PermitNotSendableError(row.client_order_id, f"it is {current.state if current else 'gone'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from riskguard.store.session import Session
+from riskguard.store.session import Ask, Session
 from riskguard.store.spelling import insert_into, param, prepare, sa, tables
 
 kill_runs = tables.runs.kill_runs
@@ -21,10 +21,13 @@ ADD_RUN = insert_into(
 
 def known(session: Session, kill_ids: Iterable[str]) -> set[str]:
     """Return those of *kill_ids* that have a row: a few questions, however many flags stand."""
-    found: set[str] = set()
     wanted = sorted(set(kill_ids))
-    for start in range(0, len(wanted), AT_ONCE):
-        some = wanted[start : start + AT_ONCE]
-        some += some[-1:] * (AT_ONCE - len(some))
-        found.update(row[0] for row in session.rows(_KNOWN, **{f"kill_{n}": each for n, each in enumerate(some)}))
-    return found
+    asks = [_asks_some(wanted[start : start + AT_ONCE]) for start in range(0, len(wanted), AT_ONCE)]
+    if session.is_far:
+        session.foresee(asks)
+    return {row[0] for ask in asks for row in session.all(ask)}
+
+
+def _asks_some(kill_ids: list[str]) -> Ask:
+    padded = kill_ids + kill_ids[-1:] * (AT_ONCE - len(kill_ids))
+    return _KNOWN, {f"kill_{n}": each for n, each in enumerate(padded)}
