@@ -94,9 +94,13 @@ def test_the_control_a_late_approval_is_seen() -> None:
 
 
 @pytest.mark.claim("I1a", "PostgreSQL: first refusal everywhere after the kill's commit", of="kills", ci=3, soak=150,
-                   bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 10}, alone=True)  # fmt: skip
+                   bounds_ms={"max": 10_000}, soak_bounds_ms={"p99": 50}, alone=True)  # fmt: skip
 def test_a_kill_is_seen_everywhere_at_once(shared: Cluster, prepared_home: Any, claim: Any) -> None:
-    """From the kill's return to the first answer of each process after it: one check."""
+    """
+    From the kill's return to the first answer of each process after it: nothing is leased, so it is that process's refusal.
+
+    Both are of one account, which answers one after the other. The bound is the one SQLite's slowest has.
+    """
     shown = claim("I1a")
     accounts = names(shown.figure)
     url = another(shared, accounts=accounts)
