@@ -464,6 +464,31 @@ def test_a_person_who_left_a_transaction_open_does_not_stop_a_kill(
             person.execute("COMMIT")
 
 
+def test_a_kill_keeps_its_place_longer_each_time_it_has_lost_it(
+    url: str, stores: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks around leaves the queue: among writers that take their time it would never come to the front."""
+    monkeypatch.setattr(postgresql_store, "INSIST_AFTER_S", 0.1)
+    asked: list[int] = []
+    beginning = postgresql_opening.beginning
+
+    def noted(connection: Any, lock_ms: int, opening: Any) -> str:
+        asked.append(lock_ms)
+        return beginning(connection, lock_ms, opening)
+
+    monkeypatch.setattr(postgresql_opening, "beginning", noted)
+    store = stores()
+    with plain(url) as busy:
+        busy.execute("BEGIN")
+        busy.execute("UPDATE account_heads SET epoch = epoch WHERE account = 'leader'")
+        with pytest.raises(StoreBusyError), store.session(wait_s=1.0, gated=False):
+            pass
+        busy.execute("COMMIT")
+
+    first, second, third, *_ = asked
+    assert 90 <= first <= 100 and 190 <= second <= 200 and 390 <= third <= 400
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["a kill", "control: as any wide session"])
 def test_a_plain_writer_that_comes_after_a_kill_waits_behind_it(
     url: str, stores: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch, is_first: bool

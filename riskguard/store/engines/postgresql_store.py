@@ -248,16 +248,18 @@ class PostgresStore(Store):
         Take the lock for a kill or a sweep: who is in the way with nothing to say any more is sent away.
 
         A link that died in the middle of a message leaves its session reading for ever, and no timeout of the server
-        before 17 ends that; nor does one end a person's open transaction.
+        before 17 ends that; nor does one end a person's open transaction. Each look costs the place in the queue, so it is
+        waited twice as long from one to the next.
         """
         import psycopg
 
-        end = began + wait
+        end, patience_s = began + wait, INSIST_AFTER_S
         while True:
             now = time.monotonic()
             try:
-                return self._begin(now, max(0.0, min(end - now, INSIST_AFTER_S)), opening._replace(is_short=False))
+                return self._begin(now, max(0.0, min(end - now, patience_s)), opening._replace(is_short=False))
             except psycopg.errors.LockNotAvailable:
+                patience_s *= 2
                 if time.monotonic() >= end or self._known is None:
                     raise
                 with contextlib.suppress(psycopg.Error):
