@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from riskguard.core.checks.repeated_execution import NOT_COUNTED
 from riskguard.core.decide import Decision
@@ -29,7 +29,7 @@ risk_violations = tables.control.risk_violations
 adopted_files, refusal_repeats = tables.journal.adopted_files, tables.journal.refusal_repeats
 
 REPEAT_US = 1_000_000
-REPEATS_KEPT_MAX = 10_000
+REPEATS_KEPT_MAX = 2_000
 log = logging.getLogger("riskguard")
 
 SPOOL_LINE_MAX = 4_000
@@ -193,41 +193,58 @@ def repeat_keys(decision: Decision) -> list[Key]:
     ]
 
 
+class Written(NamedTuple):
+    """A refusal on disk, for as long as another may be its repeat."""
+
+    violation_id: int
+    at_us: int
+    turn: Loop | None
+
+    def covers(self, at_us: int) -> bool:
+        return 0 <= at_us - self.at_us < REPEAT_US
+
+
+@dataclass(slots=True)
+class Counted:
+    """Repeats of one violation that are not on disk yet; the turn they are of is the violation's, and dated as it is."""
+
+    violation: Written
+    repeats: int = 0
+
+
 @dataclass(slots=True)
 class Repeats:
     """Refusals this process wrote within the last second: a runaway must not cost a disk sync each time."""
 
-    written: dict[Key, tuple[int, int]] = field(default_factory=dict)  # key -> (violation id, written at)
-    counts: dict[tuple[str, str, int], int] = field(default_factory=dict)  # (account, strategy, violation) -> repeats
-    turns: dict[int, tuple[Loop, int]] = field(default_factory=dict)  # violation -> whose turn it was, and when
+    written: dict[Key, Written] = field(default_factory=dict)
+    counts: dict[tuple[str, str, int], Counted] = field(default_factory=dict)  # by account, strategy and violation
 
-    def of(self, decision: Decision) -> int | None:
+    def of(self, decision: Decision) -> Written | None:
         """Return the violation *decision* only repeats, or None when any of its refusals is new."""
         found = [self.written.get(key) for key in repeat_keys(decision)]
         for each in found:
-            if each is None or not 0 <= decision.decided_at_us - each[1] < REPEAT_US:
+            if each is None or not each.covers(decision.decided_at_us):
                 return None
-        return found[0][0] if found and found[0] is not None else None
+        return found[0] if found else None
 
-    def count(self, decision: Decision, violation_id: int) -> None:
-        key = (decision.order.account, decision.order.strategy, violation_id)
-        self.counts[key] = self.counts.get(key, 0) + 1
+    def count(self, decision: Decision, violation: Written) -> None:
+        key = (decision.order.account, decision.order.strategy, violation.violation_id)
+        self.counts.setdefault(key, Counted(violation)).repeats += 1
 
     def wrote(self, decision: Decision, violation_id: int) -> None:
         """Remember what was committed; the window runs from here and is not extended by repeats."""
-        if len(self.written) > REPEATS_KEPT_MAX:
-            self.written.clear()
-        if len(self.turns) > REPEATS_KEPT_MAX:
-            self.turns.clear()
+        if len(self.written) >= REPEATS_KEPT_MAX:
+            now_us = decision.decided_at_us
+            self.written = {key: each for key, each in self.written.items() if each.covers(now_us)}
+            if len(self.written) >= REPEATS_KEPT_MAX:
+                self.written.clear()  # costs no more than writing each of them once again
+        written = Written(violation_id, decision.decided_at_us, turn_of(decision))
         for key in repeat_keys(decision):
-            self.written[key] = (violation_id, decision.decided_at_us)
-        turn = turn_of(decision)
-        if turn is not None:
-            self.turns[violation_id] = (turn, decision.decided_at_us)
+            self.written[key] = written
 
     def flush(self, session: Session, now_us: int, of_account: str | None = None) -> None:
         """Write the counts gathered so far, of one account or all; call `flushed` once they are committed."""
-        for (account, strategy, violation_id), repeats in self.counts.items():
+        for (account, strategy, violation_id), counted in self.counts.items():
             if of_account not in (None, account):
                 continue
             session.run(
@@ -235,7 +252,7 @@ class Repeats:
                 account=account,
                 violation_id=violation_id,
                 strategy=strategy,
-                repeats=repeats,
+                repeats=counted.repeats,
                 at_us=now_us,
             )
 

@@ -20,7 +20,7 @@ from riskguard.store.engines import sqlite as lite
 from tests.services.desk import Desk
 
 WARM = 200
-RSS_GROWTH_MAX = 5 * 1024 * 1024
+RSS_GROWTH_MAX = 2 * 1024 * 1024
 READER_SITS = 200
 """Checks during which another program sits on one old instant of the database."""
 
@@ -62,7 +62,7 @@ def sit(desk: Desk, checks: int) -> int:
 )
 def test_nothing_grows(claim: Callable[[str], Any], desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Warmed up, then asked again and again: within 5 MB, no descriptor and no thread more. While a reader sits on a
+    Warmed up, then asked again and again: within 2 MB, no descriptor and no thread more. While a reader sits on a
     snapshot the log cannot begin anew and grows; once it leaves, the janitor keeps it as it was.
     """
     monkeypatch.setattr(lite, "WAL_BYTES_MAX", 400_000)

@@ -344,6 +344,30 @@ def test_the_window_runs_from_what_was_written(tight: Desk) -> None:
     assert {row[0] for row in tight.rows("SELECT violation_id FROM refusal_repeats")} <= written
 
 
+REMEMBERED = table("""
+    fourth_at_s   remembered   s2_again
+    0.999999      s3           written
+    1             s2+s3        counted
+    1.499999      s2+s3        counted
+    1.5           s3           written
+""")
+
+
+@pytest.mark.parametrize("row", REMEMBERED, ids=str)
+def test_refusals_are_remembered_for_their_second(tight: Desk, row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where three fill what there is room for, the fourth drops those past; all of them when none is: each is written anew."""
+    monkeypatch.setattr("riskguard.store.violations.REPEATS_KEPT_MAX", 3)
+    repeats, began_us = tight.guard.kept.repeats, tight.clock.at_us
+    for strategy, at_s in (("s0", 0.0), ("s1", 0.0), ("s2", 0.5), ("s3", float(str(row.fourth_at_s)))):
+        tight.clock.at_us = began_us + round(at_s * SECOND)
+        tight.guard.check(tight.order(quantity=20, strategy=strategy))
+
+    assert "+".join(str(key[1]) for key in repeats.written) == row.remembered
+    tight.guard.check(tight.order(quantity=20, strategy="s2"))
+    assert tight.one("SELECT count(*) FROM risk_violations") == (5 if row.s2_again == "written" else 4)
+    assert len(repeats.counts) == (row.s2_again == "counted")
+
+
 def test_counts_of_repeats_survive_a_database_that_is_busy(tight: Desk) -> None:
     """A flush that finds no lock keeps its counts for the next one."""
     tight.guard.check(tight.order(quantity=20))

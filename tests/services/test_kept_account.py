@@ -95,8 +95,8 @@ def compare(guard: RiskGuard, at_us: int) -> bool:
         fresh = loader.load(session, ACCOUNT, "", at_us).account
         guard.store.roll_back(session)
     expected, found = plain(fresh, at_us), plain(kept.account, at_us)
-    for (_account, strategy, _violation), repeats in guard.kept.repeats.counts.items():
-        expected["attempts"][strategy] = expected["attempts"].get(strategy, 0) + repeats  # not on disk yet
+    for (_account, strategy, _violation), counted in guard.kept.repeats.counts.items():
+        expected["attempts"][strategy] = expected["attempts"].get(strategy, 0) + counted.repeats  # not on disk yet
     assert found == expected
     return True
 

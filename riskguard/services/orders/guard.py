@@ -211,7 +211,7 @@ class RiskGuard:
         repeat_of = self.kept.repeats.of(decision)
         assert repeat_of is not None  # only such a one is rolled back
         self.kept.repeats.count(decision, repeat_of)
-        decision.recorded, decision.repeat_of = True, repeat_of
+        decision.recorded, decision.repeat_of = True, repeat_of.violation_id
         if loaded.writes:
             self.kept.loaded.pop(decision.order.account, None)
         else:

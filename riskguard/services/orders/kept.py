@@ -78,12 +78,12 @@ class Kept:
         session.read_heads(name, group)
         loaded = loader.load(session, name, group, now_us, before=kept)
         supply.at_load(session, loaded, now_us)
-        for (account, strategy, violation_id), repeats in self.repeats.counts.items():
+        for (account, strategy, _), counted in self.repeats.counts.items():
             if account == name:  # asked here, and not on disk yet
-                folding.count_attempts(loaded, strategy, repeats, now_us)
-                turn, at_us = self.repeats.turns.get(violation_id, (None, 0))
+                folding.count_attempts(loaded, strategy, counted.repeats, now_us)
+                _, at_us, turn = counted.violation
                 if turn is not None and at_us > loaded.looped_since_us:
-                    folding.count_refusals(loaded, turn, repeats, at_us)
+                    folding.count_refusals(loaded, turn, counted.repeats, at_us)
         if self.store.is_behind(session.heads["GLOBAL"].generation):
             said = "the GENERATION file is ahead of the database: a backup was restored, and a halt may be missing"
             loaded.account.causes += (
