@@ -14,6 +14,8 @@ from riskguard.services.kill.lookup import Lookup
 from riskguard.store.session import Store
 from tests.services.desk import ACCOUNT, Desk
 
+FILE = "what is handed over is a connection to a file; nothing is kept of a server asked"
+
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
@@ -29,6 +31,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
     return made
 
 
+@pytest.mark.sqlite_only(FILE)
 @pytest.mark.parametrize("kept", [True, False], ids=["as it is", "control: nothing is handed over"])
 def test_the_row_is_written_where_the_name_was_asked(
     desk: Desk, opened: list[sqlite3.Connection], monkeypatch: pytest.MonkeyPatch, kept: bool
@@ -44,6 +47,7 @@ def test_the_row_is_written_where_the_name_was_asked(
         opened[-1].execute("SELECT 1")
 
 
+@pytest.mark.sqlite_only(FILE)
 def test_a_file_that_came_in_between_gets_the_row(desk: Desk, opened: list[sqlite3.Connection]) -> None:
     """Asked on the one that was there before, which is not where anybody looks any more."""
     desk.guard.close()
@@ -60,6 +64,7 @@ def test_a_file_that_came_in_between_gets_the_row(desk: Desk, opened: list[sqlit
         assert there.execute("SELECT count(*) FROM kill_runs").fetchone() == (1,)
 
 
+@pytest.mark.sqlite_only(FILE)
 def test_a_connection_that_is_adopted_waits_as_any_other(desk: Desk) -> None:
     """Opened for half a second's patience; how long a session waits for the lock is the session's own."""
     lookup = Lookup(desk.url)
