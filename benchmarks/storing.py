@@ -104,24 +104,24 @@ def _answers(guard: RiskGuard, advance: Callable[[int], None], approve: bool) ->
 
 
 def _recorded(stage: Stage, approve: bool) -> list[Transaction]:
-    """Return every committed transaction of one round; a statement that went past `SqliteSession.run` is an error."""
+    """Return every committed transaction of one round; a statement that went past `SqliteSession.given` is an error."""
     script: list[Transaction] = []
-    run, seen = SqliteSession.run, []
+    given, seen = SqliteSession.given, []
 
-    def spy(self: SqliteSession, statement: Any, **values: Any) -> sqlite3.Cursor:
+    def spy(self: SqliteSession, statement: Any, values: dict[str, Any]) -> sqlite3.Cursor:
         seen.append((statement.sql, {**statement.constants, **values}))
-        return run(self, statement, **values)
+        return given(self, statement, values)
 
     with stage.guard() as (guard, clock):
-        SqliteSession.run = spy  # type: ignore[method-assign]
+        SqliteSession.given = spy  # type: ignore[method-assign]
         try:
             for ask in _answers(guard, clock.advance, approve):
                 seen.clear()
                 ask()
                 script.append(list(seen))
         finally:
-            SqliteSession.run = run  # type: ignore[method-assign]
-        assert len(script[-1]) == _traced(guard, clock.advance, approve), "a statement went past SqliteSession.run"
+            SqliteSession.given = given  # type: ignore[method-assign]
+        assert len(script[-1]) == _traced(guard, clock.advance, approve), "a statement went past SqliteSession.given"
     return script
 
 

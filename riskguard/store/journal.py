@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any, Final, NamedTuple
 
-from riskguard.core.facts import canonical
 from riskguard.core.limits import LimitSet
 from riskguard.store import controls
+from riskguard.store.canonical import canonical
 from riskguard.store.secrets import audit_key
 from riskguard.store.session import ADVANCE, GLOBAL, Ask, Head, Session
 from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables

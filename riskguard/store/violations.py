@@ -10,17 +10,18 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from riskguard.core.checks.repeated_execution import NOT_COUNTED
 from riskguard.core.decide import Decision
-from riskguard.core.facts import canonical
 from riskguard.core.money import to_text
 from riskguard.core.reject import RUPEES, Reject, RejectCode
 from riskguard.redaction import clean
 from riskguard.store import journal
 from riskguard.store.bounds import REAL_ABS_MAX
+from riskguard.store.canonical import canonical
 from riskguard.store.halt import sync_directory
 from riskguard.store.session import ACCOUNTS, Session
 from riskguard.store.spelling import fixed, insert_into, param, prepare, sa, tables
@@ -43,6 +44,7 @@ _COLUMNS = (
 )  # fmt: skip
 CLAIMED: Final = tuple(name for name in _COLUMNS if name != "sequence")
 """What a journal entry claims of its violations: every column of ours but the entry itself."""
+_claimed_of = itemgetter(*CLAIMED)
 ADD = insert_into(risk_violations, *_COLUMNS)
 ADD_REPEATS = insert_into(refusal_repeats, "account", "violation_id", "strategy", "repeats", "at_us")
 ADOPT_FILE = insert_into(adopted_files, "digest", "at_us", ignore=True)
@@ -76,7 +78,7 @@ def rows_of(decision: Decision, action: str = "ORDER_REJECTED") -> list[dict[str
 
 def claim(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what a journal entry says of the violations that hang on it: how many, and the digest of all they say."""
-    return {"rows": len(rows), "digest": digest([tuple(row[name] for name in CLAIMED) for row in rows])}
+    return {"rows": len(rows), "digest": digest(map(_claimed_of, rows))}
 
 
 def digest(rows: Iterable[tuple[Any, ...]]) -> str:
